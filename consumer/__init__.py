@@ -1,0 +1,1 @@
+"""The streaming worker and the command line."""

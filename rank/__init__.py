@@ -1,0 +1,1 @@
+"""The ranking model, bundles, evaluation and the tagger that joins recall and rank."""

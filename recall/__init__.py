@@ -1,0 +1,1 @@
+"""Labelled corpus, vocabulary, vector indexes and the five recall channels."""
