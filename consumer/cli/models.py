@@ -1,0 +1,75 @@
+"""`reeltag models`: the weights of an encoder profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from consumer.cli.style import NEW
+
+profile_argument = click.argument("profile", default="packaged")
+
+
+@click.group()
+def models() -> None:
+    """Fetch, check and export the encoders of a profile.
+
+    \b
+    Example:
+      reeltag models pull paper
+    """
+
+
+@models.command()
+@profile_argument
+@click.option(
+    "--mirror",
+    envvar="REELTAG_MIRROR",
+    show_envvar=True,
+    help="Directory or URL instead of the hub.",
+)
+def pull(profile: str, mirror: str | None) -> None:
+    """Fetch the weights of PROFILE by pinned revision and checksum.
+
+    A download that was cut off goes on where it stopped.
+
+    \b
+    Example:
+      reeltag models pull paper --mirror https://mirror.example/hub
+    """
+    from encoders.profile import load_profile
+    from encoders.pull import pull_profile
+
+    pull_profile(load_profile(profile), mirror=mirror)
+
+
+@models.command()
+@profile_argument
+def verify(profile: str) -> None:
+    """Check every weight file of PROFILE against its sha256.
+
+    \b
+    Example:
+      reeltag models verify packaged
+    """
+    from encoders.profile import load_profile
+    from encoders.pull import verify_profile
+
+    verify_profile(load_profile(profile))
+
+
+@models.command()
+@profile_argument
+@click.option("--out", type=NEW, help="Directory for the graphs (default: the profile's own).")
+def export(profile: str, out: Path | None) -> None:
+    """Export the networks of PROFILE to ONNX. Needs the extra `train`.
+
+    \b
+    Example:
+      reeltag models export paper
+    """
+    from encoders.export import export_profile
+    from encoders.profile import load_profile
+
+    export_profile(load_profile(profile), out)

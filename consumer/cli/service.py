@@ -1,0 +1,50 @@
+"""`reeltag run` and `reeltag replay`: the worker, and work done again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from consumer.cli.style import FILE, FOLDER, config_option
+
+
+@click.command()
+@click.option("--bundle", type=FOLDER, help="Directory of the bundle (default: REELTAG_BUNDLE).")
+@config_option
+def run(bundle: Path | None, config: Path | None) -> None:
+    """Run the worker: uploads topic in, tags topic out.
+
+    Settings come from REELTAG_* variables, then from the TOML file (the same names in lower case
+    without the prefix). SIGTERM drains: no new work, what is in flight is finished and committed.
+
+    \b
+    Example:
+      REELTAG_BOOTSTRAP_SERVERS=kafka:9092 reeltag run --bundle my-bundle
+    """
+    from consumer.settings import load_settings
+    from consumer.worker import run as run_worker
+
+    run_worker(load_settings(config, bundle=bundle))
+
+
+@click.command()
+@click.option("--from", "start", required=True, metavar="TIME|OFFSET", help="First upload event.")
+@click.option("--to", "end", metavar="TIME|OFFSET", help="End, exclusive (default: now).")
+@click.option("--videos", type=FILE, help="File of video ids, one a line; without it, all videos.")
+@config_option
+def replay(start: str, end: str | None, videos: Path | None, config: Path | None) -> None:
+    """Tag again what was uploaded between two times or offsets.
+
+    Only the newest event of each video is done again, deleted videos are left alone, and running
+    workers do the work beside fresh uploads, which go first. Stopped half-way, the same command
+    goes on where it was.
+
+    \b
+    Example:
+      reeltag replay --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z
+    """
+    from consumer.replay import replay as replay_uploads
+    from consumer.settings import load_settings
+
+    replay_uploads(load_settings(config), start=start, end=end, videos=videos)
