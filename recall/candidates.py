@@ -27,7 +27,7 @@ CHANNELS: tuple[Channel, ...] = tuple(Channel)
 
 
 class Hint(StrEnum):
-    """Simple evidence kept beside the channels, in the order of the columns of ``CandidateSet.hints``."""
+    """Simple evidence beside channels, in the order of the columns of ``CandidateSet.hints``."""
 
     WORDS = "words"  # probability by a linear model on TF-IDF words
     NAME = "name"  # the tag's own name or an alias stands in the words: share matched, 0 to 1
@@ -62,7 +62,8 @@ class CandidateSet:
     """The candidates of one video, best first.
 
     ``tags``    int32 [C]: indexes into the vocabulary.
-    ``scores``  float32 [C, 5]: one column a channel (CHANNELS); NaN where it did not propose the tag.
+    ``scores``  float32 [C, 5]: one column a channel (CHANNELS); NaN where it did not
+                propose the tag.
     ``hints``   float32 [C, H]: one column a hint (HINTS); NaN where unknown.
     ``silent``  channels that had nothing to go by, with the reason.
     """
