@@ -27,7 +27,11 @@ bundle_option = click.option(
     help="Directory of the bundle.",
 )
 config_option = click.option(
-    "--config", type=FILE, help="TOML file of settings; REELTAG_* variables come first."
+    "--config",
+    type=FILE,
+    envvar="REELTAG_CONFIG",
+    show_envvar=True,
+    help="TOML file of settings; REELTAG_* variables come first.",
 )
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of all chance.")
 

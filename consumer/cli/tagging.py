@@ -13,7 +13,7 @@ import click
 from consumer.cli.style import bundle_option, echo_json
 
 if TYPE_CHECKING:
-    from encoders.fetch import Access
+    from encoders.access import Access
 
 
 @click.command()
@@ -57,7 +57,7 @@ def tag(
     from consumer.cli.explain import print_tagging, to_json
     from encoders.encoder import Encoders, Item
     from encoders.features import Words
-    from encoders.fetch import Limits
+    from encoders.limits import Limits
     from encoders.profile import load_profile
     from encoders.sandbox import MediaReader
     from rank.bundle import read_manifest
@@ -85,7 +85,7 @@ def locate(video: str, schemes: frozenset[str], hosts: frozenset[str]) -> tuple[
 
     Naming a file allows its folder; everything else is allowed as for the worker.
     """
-    from encoders.fetch import Access
+    from encoders.access import Access
 
     parts = urlsplit(video)
     if parts.scheme == "file":

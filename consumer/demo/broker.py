@@ -1,0 +1,91 @@
+"""The demo's broker: librdkafka's own mock cluster inside this process, or a real one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from encoders.errors import KafkaError
+
+QUIET = logging.getLogger("reeltag.demo.kafka")
+PARTITIONS = 4
+SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the demo's messages go. ``client`` is what every Kafka client of it is made with."""
+
+    address: str
+    client: Mapping[str, Any]
+    uploads: str
+    tags: str
+    dead_letters: str
+
+    @property
+    def topics(self) -> tuple[str, str, str]:
+        """All three topics."""
+        return self.uploads, self.tags, self.dead_letters
+
+
+@contextmanager
+def embedded_broker() -> Iterator[Broker]:
+    """A Kafka broker that lives as long as this block, with the usual topics of 4 partitions."""
+    cluster = Producer({"test.mock.num.brokers": 1}, logger=QUIET)
+    brokers = cluster.list_topics(timeout=SECONDS).brokers.values()
+    address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    broker = Broker(
+        address,
+        {"bootstrap.servers": address, "logger": QUIET},
+        "video.uploads",
+        "video.tags",
+        "video.uploads.dlq",
+    )
+    for topic in broker.topics:
+        cluster.list_topics(topic, timeout=SECONDS)  # asking for a topic makes it
+    yield broker
+    cluster.flush(0)
+
+
+@contextmanager
+def real_broker(bootstrap: str, client: Mapping[str, Any]) -> Iterator[Broker]:
+    """Three topics of the demo's own on the broker at ``bootstrap``; deleted afterwards.
+
+    They are never the usual ones: sample videos have no business among somebody's uploads.
+    Raises KafkaError where the broker does not answer or refuses.
+    """
+    prefix = f"reeltag-demo-{uuid4().hex[:8]}"
+    broker = Broker(
+        bootstrap,
+        {**client, "bootstrap.servers": bootstrap, "logger": QUIET},
+        f"{prefix}.uploads",
+        f"{prefix}.tags",
+        f"{prefix}.uploads.dlq",
+    )
+    admin = AdminClient(dict(broker.client))
+    compact = {broker.tags: {"cleanup.policy": "compact"}}
+    new = [
+        NewTopic(topic, num_partitions=PARTITIONS, config=compact.get(topic, {}))
+        for topic in broker.topics
+    ]
+    try:
+        for future in admin.create_topics(new, request_timeout=SECONDS).values():
+            future.result()
+    except KafkaException as error:
+        raise KafkaError(
+            f"The broker at {bootstrap} did not create the demo's topics ({error.args[0].str()}): "
+            "check the address and that topics may be created."
+        ) from error
+    try:
+        yield broker
+    finally:
+        for future in admin.delete_topics(list(broker.topics), request_timeout=SECONDS).values():
+            future.exception()
