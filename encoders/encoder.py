@@ -1,0 +1,188 @@
+"""The encoders of a profile: decoded videos and their words in, features out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from encoders import words as reading
+from encoders.audio import AudioEncoder, silent
+from encoders.checkpoint import Array, read_checkpoint
+from encoders.errors import ProfileError
+from encoders.features import F32, I64, Features, Media, Modality, State, Words
+from encoders.frame import BridgeFrom, ClassBridge, FrameEncoder, joint_bridge
+from encoders.profile import Profile
+from encoders.sentence import TextEncoder
+from encoders.session import Session
+from encoders.weights import default_weights_dir, locate
+
+WORD_TABLE = "embeddings.word_embeddings.weight"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One video to encode. ``failed``: its media could not be read; only its words are left."""
+
+    words: Words
+    media: Media | None
+    failed: bool = False
+
+
+class Encoders:
+    """The four encoders of one profile on ONNX Runtime. Every method is thread-safe.
+
+    A video's features don't depend on its batch-mates (beyond 1e-5, float32's own noise).
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        text: TextEncoder,
+        frame: FrameEncoder,
+        audio: AudioEncoder,
+        naming: TextEncoder | None,
+        word_embeddings: F32,
+    ) -> None:
+        self.profile = profile
+        self.word_embeddings = word_embeddings
+        """float32 [V, Dw]: the small BERT's frozen word table, memory-mapped, row = token id."""
+        self._text = text
+        self._frame = frame
+        self._audio = audio
+        self._naming = naming
+
+    @classmethod
+    def open(
+        cls, profile: Profile, *, threads: int = 1, weights_dir: Path | None = None
+    ) -> Encoders:
+        """Verify the weights and build the sessions; ``threads`` is each session's own.
+
+        Run as many calls at once as there are cores ÷ ``threads``. Raises ProfileError where
+        weights are missing or are not those that the profile pins.
+        """
+        folder = weights_dir or default_weights_dir()
+        weights: dict[str, dict[str, Array]] = {}
+
+        def tensors(role: str) -> dict[str, Array]:
+            if role not in weights:
+                weights[role] = read_checkpoint(locate(profile, role, folder))
+            return weights[role]
+
+        def session(role: str) -> Session:
+            spec = profile.networks[role]
+            return Session(spec.graph, tensors(spec.weights), threads=threads)
+
+        dims, bridge = profile.dims, profile.bridge
+        text = TextEncoder(
+            session("sentence"),
+            locate(profile, "tokenizer", folder),
+            dim=dims.sentence,
+            max_tokens=profile.max_tokens,
+        )
+        naming: TextEncoder | None = None
+        to_names: BridgeFrom = joint_bridge
+        if bridge.kind == "joint":
+            naming = TextEncoder(
+                session("names"),
+                locate(profile, "names_tokenizer", folder),
+                dim=dims.bridge,
+                max_tokens=profile.networks["names"].shape["positions"],
+            )
+        else:
+            if bridge.classes is None:
+                raise ProfileError(f"profile {profile.name} needs a list of class names")
+            to_names = ClassBridge(
+                bridge.classes,
+                bridge.top,
+                lambda names: text.encode([text.tokenize(name) for name in names]),
+            )
+        table = tensors(profile.small_bert.weights)
+        key = next((k for k in (WORD_TABLE, f"bert.{WORD_TABLE}") if k in table), None)
+        if key is None:
+            raise ProfileError(f"profile {profile.name}'s small BERT has no word table")
+        return cls(
+            profile,
+            text=text,
+            frame=FrameEncoder(session("frame"), to_names),
+            audio=AudioEncoder(session("audio"), profile.front_end),
+            naming=naming,
+            word_embeddings=np.asarray(table[key], np.float32),
+        )
+
+    def __enter__(self) -> Encoders:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to close: sessions and maps go with the object."""
+
+    def encode(self, items: Sequence[Item]) -> list[Features]:
+        """Features of each item, in order."""
+        states = [self._states(item) for item in items]
+        texts = [i for i, state in enumerate(states) if state[Modality.TEXT] is State.USED]
+        tokens = {i: self.tokenize(items[i].words.text) for i in texts}
+        sentences = dict(zip(texts, self._text.encode([tokens[i] for i in texts]), strict=True))
+        pictures = {
+            i: media.frames
+            for i, item in enumerate(items)
+            if (media := item.media) is not None
+            and states[i][Modality.VISUAL] is State.USED
+            and media.frames is not None
+        }
+        sounds = {
+            i: media.sound
+            for i, item in enumerate(items)
+            if (media := item.media) is not None
+            and states[i][Modality.AUDIO] is State.USED
+            and media.sound is not None
+        }
+        seen = dict(zip(pictures, self._frame.encode(list(pictures.values())), strict=True))
+        heard = dict(zip(sounds, self._audio.encode(list(sounds.values())), strict=True))
+        features = []
+        for i, item in enumerate(items):
+            frames, bridge = seen.get(i, (None, None))
+            features.append(
+                Features(
+                    words=item.words,
+                    states=states[i],
+                    sentence=sentences.get(i),
+                    tokens=tokens.get(i),
+                    frames=frames,
+                    bridge=bridge,
+                    audio=heard.get(i),
+                )
+            )
+        return features
+
+    def sentences(self, texts: Sequence[str]) -> F32:
+        """float32 [N, Ds], unit length: sentence embeddings, whatever the language."""
+        return self._text.encode([self._text.tokenize(text) for text in texts])
+
+    def names(self, names: Sequence[str]) -> F32:
+        """float32 [N, Db], unit length: names in the space of ``Features.bridge``."""
+        encoder = self._naming or self._text
+        return encoder.encode([encoder.tokenize(name) for name in names])
+
+    def tokenize(self, text: str) -> I64:
+        """int64 [L]: the small BERT's token ids of ``text``, [CLS] … [SEP]."""
+        return self._text.tokenize(text)
+
+    def _states(self, item: Item) -> dict[Modality, State]:
+        profile, media = self.profile, item.media
+        text = reading.state_of(item.words, profile.languages, profile.scripts)
+        if media is None:
+            other = State.FAILED if item.failed else State.MISSING
+            return {Modality.TEXT: text, Modality.VISUAL: other, Modality.AUDIO: other}
+        visual, audio = media.states[Modality.VISUAL], media.states[Modality.AUDIO]
+        if audio is State.USED and media.sound is not None and silent(media.sound):
+            audio = State.MISSING
+        return {Modality.TEXT: text, Modality.VISUAL: visual, Modality.AUDIO: audio}

