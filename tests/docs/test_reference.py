@@ -1,0 +1,37 @@
+"""docs/ says what the code says: it is written from it, and these tests compare the two."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from consumer.docs import pages
+
+ROOT = Path(__file__).parents[2]
+PAGES = pages()
+
+
+@pytest.mark.parametrize("place", PAGES, ids=str)
+def test_a_page_is_what_the_code_would_write(place: Path) -> None:
+    assert (ROOT / "docs" / place).read_text() == PAGES[place], "run `make docs`"
+
+
+def test_every_page_is_written_from_the_code() -> None:
+    there = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.*")}
+    assert there == set(PAGES)
+
+
+@pytest.mark.parametrize("name", ["upload_event", "tag_event"])
+def test_a_schema_is_valid(name: str) -> None:
+    schema = json.loads(PAGES[Path("schemas") / f"{name}.json"])
+    Draft202012Validator.check_schema(schema)
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text()
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", text)
+    assert [target for target in targets if not (ROOT / target).exists()] == []
