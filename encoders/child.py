@@ -7,6 +7,7 @@ bounded memory, and a clock of its own. It ends when its parent does.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import resource
@@ -49,6 +50,8 @@ def _warm_up(job: Job) -> None:
     wave = b"WAVEfmt \x10\0\0\0" + head + b"data" + struct.pack("<I", 160) + bytes(160)
     for content in (dot, b"RIFF" + struct.pack("<I", len(wave)) + wave):
         decode(io.BytesIO(content), job.frames, job.sound, job.limits, 10.0)
+    gc.collect()
+    gc.freeze()  # so that collecting after each file looks at that file's objects alone
 
 
 def _confine(memory: int) -> None:
@@ -86,5 +89,6 @@ def _serve(channel: socket.socket, job: Job) -> bool:
         return False
     else:
         send_result(channel, result)
+    gc.collect()  # the decoder's objects refer to each other, and hold far more than they seem to
     signal.setitimer(signal.ITIMER_REAL, 0)
     return True

@@ -32,7 +32,6 @@ _SOUND = (
     "pcm_bluray adpcm_ima_wav adpcm_ms"
 )
 DECODERS = frozenset([*_PICTURE.split(), *_SOUND.split()])
-_NO_STREAM_LENGTH = frozenset({"mpeg", "mpegts"})  # what stands there is the last packet's
 MAX_STREAMS = 64
 SCANNED_PACKETS = 200_000
 """How many packets are looked at (not decoded) to learn how long a file without a length is."""
@@ -115,16 +114,19 @@ def span(
 ) -> tuple[float, float]:
     """When ``stream`` starts and how long it lasts, in seconds.
 
-    Taken from the stream, then from the container; else the packets are counted through, as long
-    as ``in_time()`` says so, without decoding any.
+    Taken from the container, unless the stream is clearly shorter; where neither says, the packets
+    are counted through, as long as ``in_time()`` holds, without decoding any.
     """
     start = seconds(stream.start_time, stream.time_base)
-    length = seconds(stream.duration, stream.time_base)
-    if container.format.name in _NO_STREAM_LENGTH:
-        length = None
-    if length is None and container.duration is not None:
+    own = seconds(stream.duration, stream.time_base)
+    length = own
+    if container.duration is not None:
         end = (container.duration + (container.start_time or 0)) / 1_000_000
-        length = end - (start or 0.0)
+        whole = end - (start or 0.0)
+        # A muxer that doesn't know the last frame's length leaves the stream's a little short, and
+        # in MPEG what stands there is the last packet's; so only a clear difference is believed.
+        if own is None or own > whole / 2 or container.format.name in ("mpeg", "mpegts"):
+            length = whole
     if start is not None and length is not None and length > 0:
         return start, length
     first, last = None, None

@@ -139,7 +139,11 @@ def _square(frame: VideoFrame, stream: VideoStream, spec: FrameSpec) -> U8:
     scaled = _scaled(height, width, spec)
     stored = scaled[::-1] if swaps else scaled
     small = frame.reformat(
-        width=stored[1], height=stored[0], format="rgb24", interpolation=spec.filter.upper()
+        width=stored[1],
+        height=stored[0],
+        format="rgb24",
+        interpolation=spec.filter.upper(),
+        threads=1,
     )
     image = small.to_ndarray()
     if swaps:
