@@ -1,0 +1,140 @@
+"""Calibration: a logit as a probability that holds, fitted on validation videos.
+
+Platt's two numbers where positives are few, and otherwise a rising broken line through the share of
+right answers in bins of equal mass (isotonic, by pooling adjacent violators), kept strictly rising
+so that calibration never changes an order.
+
+Labels miss true tags. If a true tag was written down with a frequency c that doesn't depend on the
+video, the chance to be *true* is the chance to be *labelled* divided by c (Elkan and Noto 2008).
+``label_frequency`` reads c off the plateau that the most certain candidates reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+ENOUGH_FOR_BINS = 400  # positives
+A_BIN = 60  # positives, about
+STEP = 1e-6  # least rise between two bins
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A rising broken line from logits to probabilities, in logit space, divided by ``frequency``.
+
+    ``at`` and ``gives``: the line's corners; beyond them it goes on with slope one.
+    """
+
+    at: tuple[float, ...]
+    gives: tuple[float, ...]
+    frequency: float = 1.0
+
+    def __call__(self, logits: F64) -> F64:
+        """Probabilities in [0, 1], float64."""
+        x = np.asarray(logits, np.float64)
+        at, gives = np.asarray(self.at), np.asarray(self.gives)
+        line = np.interp(x, at, gives)
+        line = line + np.minimum(x - at[0], 0) + np.maximum(x - at[-1], 0)
+        return rescaled(sigmoid(line), self.frequency)
+
+
+def rescaled(labelled: F64, frequency: float) -> F64:
+    """The chance to be true from the chance to be labelled: p / c, bent below 1 so order stays."""
+    raw = labelled / frequency
+    bent = 1 - (1 - labelled) * 0.01
+    return np.asarray(np.where(raw < 0.99, raw, np.maximum(0.99, bent)), np.float64)
+
+
+def fit(logits: F64, labelled: Bools, *, frequency: float = 1.0) -> Calibration:
+    """Calibrate on validation candidates: their logits and whether each was labelled."""
+    if labelled.sum() >= ENOUGH_FOR_BINS:
+        at, gives = _bins(logits, labelled)
+    else:
+        slope, shift = platt(logits, labelled)
+        at = np.array([-12.0, 12.0])
+        gives = slope * at + shift
+    return Calibration(tuple(at.tolist()), tuple(gives.tolist()), frequency)
+
+
+def platt(logits: F64, labelled: Bools) -> tuple[float, float]:
+    """Slope (> 0) and shift of a logistic regression on one logit, by Newton's method.
+
+    A weak pull towards slope 1 and shift 0 keeps a handful of videos from deciding too much.
+    """
+    y = labelled.astype(np.float64)
+    design = np.stack([logits, np.ones(len(logits))], axis=1)
+    weights, prior, pull = np.array([1.0, 0.0]), np.array([1.0, 0.0]), 1.0
+    for _ in range(50):
+        p = sigmoid(design @ weights)
+        gradient = design.T @ (p - y) + pull * (weights - prior)
+        curve = (design * (p * (1 - p))[:, None]).T @ design + pull * np.eye(2)
+        step = np.linalg.solve(curve, gradient)
+        weights = weights - step * min(1.0, 2.0 / max(1e-9, float(np.abs(step).max())))
+    return max(float(weights[0]), 0.05), float(weights[1])
+
+
+def pooled(values: F64, weights: F64) -> F64:
+    """The closest rising sequence (pool adjacent violators; Barlow et al. 1972)."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        mean, mass, count = value, weight, 1
+        while blocks and blocks[-1][0] >= mean:
+            before, heavy, many = blocks.pop()
+            mean = (before * heavy + mean * mass) / (heavy + mass)
+            mass, count = heavy + mass, many + count
+        blocks.append((mean, mass, count))
+    return np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks])
+
+
+def label_frequency(probabilities: F64, labelled: Bools) -> float:
+    """How often a true tag was labelled, c in (0, 1], from calibrated chances to be labelled.
+
+    Where the labels miss tags at random, even the most certain candidates are labelled only c of
+    the time, and ever better evidence doesn't raise that: the curve has a plateau. c is the share
+    of labelled ones among the most certain. No plateau (the top hundredth is clearly better than
+    the top twentieth) means that there is nothing to correct, and gives 1.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    true_mass = int(labelled.sum())
+    narrow, wide = max(20, true_mass // 20), max(60, true_mass // 5)
+    if len(order) < wide or true_mass < 200:
+        return 1.0
+    top, more = labelled[order[:narrow]].mean(), labelled[order[:wide]].mean()
+    spread = 2 * np.sqrt(more * (1 - more) / narrow)
+    if top > more + spread:
+        return 1.0
+    return float(min(1.0, labelled[order[:wide]].mean()))
+
+
+def sigmoid(x: F64) -> F64:
+    """1 / (1 + e^-x), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64))), np.float64)
+
+
+def logit(p: F64) -> F64:
+    """The inverse of :func:`sigmoid`, bounded to ± 12."""
+    bounded = np.clip(p, 6.1e-6, 1 - 6.1e-6)
+    return np.asarray(np.log(bounded / (1 - bounded)), np.float64)
+
+
+def _bins(logits: F64, labelled: Bools) -> tuple[F64, F64]:
+    """Corners of the line: bins that hold about equally many positives, best first."""
+    order = np.argsort(logits, kind="stable")
+    mass = np.cumsum(labelled[order])
+    count = max(4, int(mass[-1]) // A_BIN)
+    place = np.minimum((mass - labelled[order]) * count // mass[-1], count - 1)
+    # the many hopeless candidates below the first positives make a bin of their own
+    sizes = np.bincount(place, minlength=count)
+    kept = sizes > 0
+    centres = np.bincount(place, logits[order], minlength=count)[kept] / sizes[kept]
+    share = (np.bincount(place, labelled[order], minlength=count)[kept] + 0.5) / (sizes[kept] + 1)
+    rising = logit(pooled(share, sizes[kept].astype(np.float64)))
+    rising = rising + STEP * np.arange(len(rising))
+    apart = np.concatenate([[True], np.diff(centres) > STEP])
+    return centres[apart], rising[apart]

@@ -1,0 +1,94 @@
+"""The trained towers as files that serving reads: an ONNX graph, tag vectors, a name projection.
+
+Large weights are rounded to float16, in the model itself first, so that what was exported is what
+is measured. Needs torch and onnx.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from rank.fitting import tag_vectors
+from rank.inputs import Shape, pack
+from rank.ranker import META, NAME_PROJECTION, TAG_VECTORS, TOWER
+from rank.tower import Towers
+
+OPSET = 17
+ROUNDED_FROM = 1024  # weights; smaller tensors stay float32
+
+
+def export(towers: Towers, shape: Shape, folder: Path) -> None:
+    """Write the towers into ``folder``; equal weights give equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _round(towers)
+    model = halved(_graph(towers, shape))
+    (folder / TOWER).write_bytes(model.SerializeToString(deterministic=True))
+    np.save(folder / TAG_VECTORS, tag_vectors(towers).numpy().astype(np.float16))
+    projection = towers.tag.project.weight.detach().numpy().T
+    np.save(folder / NAME_PROJECTION, projection.astype(np.float16))
+    meta = {
+        "shape": asdict(shape),
+        "scale": float(towers.scale.detach()),
+        "bias": float(towers.bias.detach()),
+    }
+    (folder / META).write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n")
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with large float32 weights stored as float16 and cast when it is loaded."""
+    casts = []
+    for weight in model.graph.initializer:
+        value = numpy_helper.to_array(weight)
+        if weight.data_type == TensorProto.FLOAT and value.size >= ROUNDED_FROM:
+            name, stored = weight.name, f"{weight.name}.half"
+            weight.CopyFrom(numpy_helper.from_array(value.astype(np.float16), stored))
+            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+    return model
+
+
+def _round(towers: Towers) -> None:
+    with torch.no_grad():
+        for weight in towers.parameters():
+            if weight.numel() >= ROUNDED_FROM:
+                weight.copy_(weight.half().float())
+
+
+def _graph(towers: Towers, shape: Shape) -> onnx.ModelProto:
+    feed = pack([], shape, np.zeros((1, shape.word), np.float32)).feed()
+    example = {name: torch.zeros(2, *value.shape[1:]) for name, value in feed.items()}
+    for name in ("words", "words_mask"):
+        example[name] = torch.zeros(2, 3, *feed[name].shape[2:])
+    axes = {name: {0: "videos"} for name in (*feed, "vectors")}
+    axes["words"][1] = axes["words_mask"][1] = "tokens"
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        path = Path(scratch) / TOWER
+        # The tracing exporter is marked as old. It is twelve times as fast on these graphs, and
+        # torch is pinned.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            towers.video.eval(),
+            tuple(example.values()),
+            path,
+            dynamo=False,
+            input_names=list(feed),
+            output_names=["vectors"],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+        )
+        model = onnx.load(path)
+    model.doc_string = ""
+    for node in model.graph.node:
+        node.doc_string = ""
+    return model

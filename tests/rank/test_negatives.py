@@ -1,0 +1,60 @@
+"""Which tags stand against a video's own ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sparse = pytest.importorskip("scipy.sparse")
+
+from rank.negatives import NegativePlan, Sampler, TagGraph, Teacher  # noqa: E402 - after the skip
+
+pytestmark = pytest.mark.train
+
+
+@st.composite
+def labellings(draw: st.DrawFn) -> npt.NDArray[np.float64]:
+    videos, tags = draw(st.integers(1, 8)), draw(st.integers(2, 10))
+    cells = draw(st.lists(st.booleans(), min_size=videos * tags, max_size=videos * tags))
+    return np.array(cells, float).reshape(videos, tags)
+
+
+@given(labellings())
+def test_two_hops_reach_the_tags_of_videos_that_share_a_tag(
+    labels: npt.NDArray[np.float64],
+) -> None:
+    graph = TagGraph(sparse.csr_matrix(labels))
+    for video, own in enumerate(labels):
+        expected = {
+            tag
+            for other in labels
+            if (other * own).any()
+            for tag in np.flatnonzero(other)
+            if not own[tag]
+        }
+        assert set(graph.two_hops(video).tolist()) == expected
+
+
+@settings(deadline=None)
+@given(labellings(), st.integers(1, 20), st.sampled_from([0.0, 0.25, 0.5]))
+def test_the_hard_share_is_fixed(labels: npt.NDArray[np.float64], count: int, share: float) -> None:
+    plan = NegativePlan(count, share)
+    sampler = Sampler(sparse.csr_matrix(labels), plan)
+    random = np.random.default_rng(0)
+    drawn, real = sampler.hard(np.arange(len(labels)), random)
+    assert drawn.shape == (len(labels), plan.hard)
+    assert plan.hard + plan.random == count
+    assert len(sampler.random(random)) == min(plan.random, labels.shape[1])
+    for video in range(len(labels)):
+        assert not labels[video, drawn[video][real[video]]].any()
+
+
+def test_the_teacher_drops_a_negative_above_95_percent_of_its_positive() -> None:
+    angle = np.arccos([1.0, 0.96, 0.94, 0.5])
+    tags = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    teacher = Teacher(np.array([[1.0, 0.0]], np.float32), tags)
+    keeps = teacher.keeps(np.array([0]), np.array([[0, 3]]), np.array([[1, 2, 3]]))
+    assert keeps.tolist() == [[[False, True, True], [False, False, False]]]
