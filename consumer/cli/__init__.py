@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from consumer.cli.bench import bench
 from consumer.cli.demo import demo
 from consumer.cli.models import models
 from consumer.cli.service import replay, run
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (demo, train, evaluate, tables, tag, run, replay, tags, models):
+for command in (demo, train, evaluate, tables, tag, run, replay, tags, models, bench):
     main.add_command(command)

@@ -65,3 +65,9 @@ class Commands(click.Group):
 def echo_json(data: Mapping[str, Any]) -> None:
     """Print one JSON object, for people and for pipes."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write one JSON object to a file, whose folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

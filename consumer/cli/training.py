@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from consumer.cli.style import FILE, NEW, bundle_option, echo_json, seed_option
+from consumer.cli.style import FILE, NEW, bundle_option, echo_json, seed_option, write_json
 
 cache_option = click.option(
     "--cache",
@@ -107,8 +106,7 @@ def evaluate(
 
     figures = evaluate_bundle(bundle, corpus, truth, split, report, cache_dir=cache).to_json()
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(json_file, figures)
     echo_json(figures)
 
 

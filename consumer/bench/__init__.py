@@ -1,0 +1,1 @@
+"""`reeltag bench`: what the product costs, beside the raw libraries on the same work in one run."""

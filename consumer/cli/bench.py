@@ -1,0 +1,63 @@
+"""`reeltag bench`: what the product costs, beside the raw libraries on the same work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consumer.cli.style import NEW, write_json
+
+json_option = click.option("--json", "json_file", type=NEW, help="File for the figures.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of one call."
+)
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed beside the raw libraries, in one run.
+
+    \b
+    Example:
+      reeltag bench encoders
+    """
+
+
+@bench.command()
+@click.option(
+    "--profile", default="packaged", show_default=True, help="Encoders: packaged or paper."
+)
+@threads_option
+@json_option
+def encoders(profile: str, threads: int, json_file: Path | None) -> None:
+    """The encoders, beside ONNX Runtime on inputs that are prepared already.
+
+    \b
+    Example:
+      reeltag bench encoders --threads 2
+    """
+    from consumer.bench.encoders import bench_encoders, videos_per_second
+    from encoders.profile import load_profile
+
+    chosen = load_profile(profile)
+    rows = bench_encoders(chosen, threads)
+    cores = os.cpu_count() or 1
+    speed = {str(callers): videos_per_second(chosen, callers) for callers in sorted({1, cores})}
+    _finish(rows, {"videos_per_second": speed}, json_file)
+    for callers, rate in speed.items():
+        click.echo(f"{rate:.2f} videos a second with {callers} at a time")
+
+
+def _finish(rows: list[Any], figures: Mapping[str, Any], json_file: Path | None) -> None:
+    """Print the table; write both to ``json_file``."""
+    from rich.console import Console
+
+    from consumer.bench.timing import show, to_json
+
+    show(rows, Console(highlight=False))
+    if json_file is not None:
+        write_json(json_file, {"rows": to_json(rows), **figures})
