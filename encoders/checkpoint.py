@@ -54,14 +54,15 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
             return _read_zip(path, content)
         if bytes(content[:1]) == b"\x80":
             return _read_legacy(path, content)
-        return _read_safetensors(content)
+        return parse_safetensors(content)
     except (ValueError, KeyError, TypeError, EOFError, struct.error, zipfile.BadZipFile) as error:
         raise ProfileError(f"{path} is no checkpoint that can be read: {error}") from error
     except pickle.UnpicklingError as error:
         raise ProfileError(f"{path} is refused: {error}") from error
 
 
-def _read_safetensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
+def parse_safetensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
+    """The tensors of a safetensors file's bytes. Raises ValueError or KeyError for others."""
     (length,) = struct.unpack("<Q", bytes(content[:8]))
     header = json.loads(bytes(content[8 : 8 + length]))
     tensors = {}

@@ -15,6 +15,7 @@ from encoders.checkpoint import Array, read_checkpoint
 from encoders.errors import ProfileError
 from encoders.features import F32, I64, Features, Media, Modality, State, Words
 from encoders.frame import BridgeFrom, ClassBridge, FrameEncoder, joint_bridge
+from encoders.parts import NOTHING, Known, MediaFeatures, TextFeatures, join
 from encoders.profile import Profile
 from encoders.sentence import TextEncoder
 from encoders.session import Session
@@ -25,11 +26,16 @@ WORD_TABLE = "embeddings.word_embeddings.weight"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One video to encode. ``failed``: its media could not be read; only its words are left."""
+    """One video to encode.
+
+    ``failed``  its media could not be read; only its words are left.
+    ``known``   parts that a feature store still has.
+    """
 
     words: Words
     media: Media | None
     failed: bool = False
+    known: Known = NOTHING
 
 
 class Encoders:
@@ -126,42 +132,26 @@ class Encoders:
         """Nothing to close: sessions and maps go with the object."""
 
     def encode(self, items: Sequence[Item]) -> list[Features]:
-        """Features of each item, in order."""
-        states = [self._states(item) for item in items]
-        texts = [i for i, state in enumerate(states) if state[Modality.TEXT] is State.USED]
-        tokens = {i: self.tokenize(items[i].words.text) for i in texts}
-        sentences = dict(zip(texts, self._text.encode([tokens[i] for i in texts]), strict=True))
-        pictures = {
-            i: media.frames
+        """Features of each item, in order; parts that are known already cost nothing."""
+        texts = [i for i, item in enumerate(items) if item.known.text is None]
+        media = [i for i, item in enumerate(items) if item.known.media is None]
+        read = dict(zip(texts, self.encode_words([items[i].words for i in texts]), strict=True))
+        shown = dict(zip(media, self._encode_media([items[i] for i in media]), strict=True))
+        return [
+            join(item.words, item.known.text or read[i], item.known.media or shown[i])
             for i, item in enumerate(items)
-            if (media := item.media) is not None
-            and states[i][Modality.VISUAL] is State.USED
-            and media.frames is not None
-        }
-        sounds = {
-            i: media.sound
-            for i, item in enumerate(items)
-            if (media := item.media) is not None
-            and states[i][Modality.AUDIO] is State.USED
-            and media.sound is not None
-        }
-        seen = dict(zip(pictures, self._frame.encode(list(pictures.values())), strict=True))
-        heard = dict(zip(sounds, self._audio.encode(list(sounds.values())), strict=True))
-        features = []
-        for i, item in enumerate(items):
-            frames, bridge = seen.get(i, (None, None))
-            features.append(
-                Features(
-                    words=item.words,
-                    states=states[i],
-                    sentence=sentences.get(i),
-                    tokens=tokens.get(i),
-                    frames=frames,
-                    bridge=bridge,
-                    audio=heard.get(i),
-                )
-            )
-        return features
+        ]
+
+    def encode_words(self, words: Sequence[Words]) -> list[TextFeatures]:
+        """The part of the features that follows from the words."""
+        profile = self.profile
+        states = [reading.state_of(each, profile.languages, profile.scripts) for each in words]
+        used = [i for i, state in enumerate(states) if state is State.USED]
+        tokens = {i: self.tokenize(words[i].text) for i in used}
+        sentences = dict(zip(used, self._text.encode([tokens[i] for i in used]), strict=True))
+        return [
+            TextFeatures(state, sentences.get(i), tokens.get(i)) for i, state in enumerate(states)
+        ]
 
     def sentences(self, texts: Sequence[str]) -> F32:
         """float32 [N, Ds], unit length: sentence embeddings, whatever the language."""
@@ -176,13 +166,34 @@ class Encoders:
         """int64 [L]: the small BERT's token ids of ``text``, [CLS] … [SEP]."""
         return self._text.tokenize(text)
 
-    def _states(self, item: Item) -> dict[Modality, State]:
-        profile, media = self.profile, item.media
-        text = reading.state_of(item.words, profile.languages, profile.scripts)
-        if media is None:
-            other = State.FAILED if item.failed else State.MISSING
-            return {Modality.TEXT: text, Modality.VISUAL: other, Modality.AUDIO: other}
-        visual, audio = media.states[Modality.VISUAL], media.states[Modality.AUDIO]
-        if audio is State.USED and media.sound is not None and silent(media.sound):
-            audio = State.MISSING
-        return {Modality.TEXT: text, Modality.VISUAL: visual, Modality.AUDIO: audio}
+    def _encode_media(self, items: Sequence[Item]) -> list[MediaFeatures]:
+        """The part of the features that follows from the file."""
+        states = [_media_states(item) for item in items]
+        pictures = {
+            i: item.media.frames
+            for i, item in enumerate(items)
+            if states[i][0] is State.USED and item.media and item.media.frames is not None
+        }
+        sounds = {
+            i: item.media.sound
+            for i, item in enumerate(items)
+            if states[i][1] is State.USED and item.media and item.media.sound is not None
+        }
+        seen = dict(zip(pictures, self._frame.encode(list(pictures.values())), strict=True))
+        heard = dict(zip(sounds, self._audio.encode(list(sounds.values())), strict=True))
+        return [
+            MediaFeatures(visual, audio, *seen.get(i, (None, None)), heard.get(i))
+            for i, (visual, audio) in enumerate(states)
+        ]
+
+
+def _media_states(item: Item) -> tuple[State, State]:
+    """Of picture and sound; a silent sound counts as none."""
+    media = item.media
+    if media is None:
+        other = State.FAILED if item.failed else State.MISSING
+        return other, other
+    visual, audio = media.states[Modality.VISUAL], media.states[Modality.AUDIO]
+    if audio is State.USED and media.sound is not None and silent(media.sound):
+        audio = State.MISSING
+    return visual, audio

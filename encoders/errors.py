@@ -12,6 +12,7 @@
     │   ├── Unreadable             not a video, or damaged beyond use
     │   ├── DecoderCrashed         the decoder died or had to be killed
     │   └── Unavailable            a time-out or an error of the server: worth another try
+    ├── StoreError                 the feature store can't be read or written
     └── KafkaError                 the broker can't be used as configured
 
 ``transient`` says whether another try may help; the worker sorts by it, and by nothing else.
@@ -92,6 +93,13 @@ class Unavailable(MediaError):
 
     transient = True
     reason = "unavailable"
+
+
+class StoreError(ReeltagError):
+    """The feature store can't be read or written: another try may help."""
+
+    transient = True
+    reason = "feature_store"
 
 
 class KafkaError(ReeltagError):

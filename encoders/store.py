@@ -1,0 +1,148 @@
+"""The feature store: what has been encoded once is not decoded or encoded again.
+
+    sources/…     (uri, ETag or size and time)  → content digest
+    media/…       (profile, content digest)     → MediaFeatures
+    words/…       (profile, words)              → TextFeatures
+
+Two uploads of the same bytes share one record, and a changed title costs one sentence. Records
+are safetensors files. Training's cache and the worker's store are this one class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders.blobs import Blobs, open_blobs
+from encoders.checkpoint import Array, parse_safetensors
+from encoders.features import Features, State, Words
+from encoders.parts import Known, MediaFeatures, TextFeatures, split
+from encoders.profile import Profile
+
+KINDS = {"float32": "F32", "int64": "I64", "bool": "BOOL"}
+
+
+class FeatureStore:
+    """Features of one profile, kept in ``blobs``. Thread-safe. Every method may raise StoreError."""
+
+    def __init__(self, blobs: Blobs, profile: Profile) -> None:
+        self._blobs = blobs
+        self._profile = profile.digest[:16]
+
+    @classmethod
+    def open(cls, location: str | Path, profile: Profile, **options: Any) -> FeatureStore:
+        """A store in a directory, or in S3 (``s3://bucket/prefix``; ``options`` as s3fs's)."""
+        return cls(open_blobs(location, **options), profile)
+
+    def find(self, words: Words, uri: str, fingerprint: str | None) -> Known:
+        """What is known of a video that has not been fetched.
+
+        ``fingerprint``: what changes when the file does (``MediaReader.fingerprint``).
+        """
+        digest = fingerprint and self._blobs.get(_source_key(uri, fingerprint))
+        if not digest:
+            return Known(text=self.text(words))
+        return self.find_content(words, digest.decode("ascii", "replace"))
+
+    def find_content(self, words: Words, digest: str) -> Known:
+        """What is known of a video whose bytes have this sha256."""
+        return Known(self.text(words), self.media(digest))
+
+    def text(self, words: Words) -> TextFeatures | None:
+        """The part of the features that follows from the words."""
+        record = _unpack(self._blobs.get(self._words_key(words)), ("text",))
+        if record is None:
+            return None
+        states, arrays = record
+        return TextFeatures(states[0], arrays.get("sentence"), arrays.get("tokens"))
+
+    def media(self, digest: str) -> MediaFeatures | None:
+        """The part of the features that follows from the file."""
+        record = _unpack(self._blobs.get(self._media_key(digest)), ("visual", "audio"))
+        if record is None:
+            return None
+        states, arrays = record
+        return MediaFeatures(
+            *states, arrays.get("frames"), arrays.get("bridge"), arrays.get("heard")
+        )
+
+    def keep(
+        self,
+        features: Features,
+        *,
+        digest: str | None,
+        uri: str | None = None,
+        fingerprint: str | None = None,
+        known: Known | None = None,
+    ) -> None:
+        """Keep what ``known`` doesn't have yet. A failed modality is not kept, so it is tried again.
+
+        ``digest``: the sha256 of the video's bytes; None where they could not be read.
+        """
+        text, media = split(features)
+        if known is None or known.text is None:
+            arrays = {"sentence": text.sentence, "tokens": text.tokens}
+            self._blobs.put(self._words_key(features.words), _pack({"text": text.state}, arrays))
+        if digest is None or State.FAILED in (media.visual, media.audio):
+            return
+        if known is None or known.media is None:
+            arrays = {"frames": media.frames, "bridge": media.bridge, "heard": media.heard}
+            states = {"visual": media.visual, "audio": media.audio}
+            self._blobs.put(self._media_key(digest), _pack(states, arrays))
+        if uri is not None and fingerprint is not None:
+            self._blobs.put(_source_key(uri, fingerprint), digest.encode())
+
+    def _words_key(self, words: Words) -> str:
+        return f"words/{self._profile}/" + _name(words.text, (words.language or "").lower())
+
+    def _media_key(self, digest: str) -> str:
+        return f"media/{self._profile}/" + _name(digest)
+
+
+def _source_key(uri: str, fingerprint: str) -> str:
+    return "sources/" + _name(uri, fingerprint)
+
+
+def _name(*parts: str) -> str:
+    text = json.dumps(parts)
+    name = hashlib.sha256(text.encode()).hexdigest()
+    return f"{name[:2]}/{name}"
+
+
+def _pack(states: Mapping[str, State], arrays: Mapping[str, Array | None]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": {role: str(state) for role, state in states.items()}}
+    parts, end = [], 0
+    for name, array in arrays.items():
+        if array is not None:
+            part = np.ascontiguousarray(array).tobytes()
+            header[name] = {
+                "dtype": KINDS[array.dtype.name],
+                "shape": list(array.shape),
+                "data_offsets": [end, end + len(part)],
+            }
+            parts.append(part)
+            end += len(part)
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    return b"".join([struct.pack("<Q", len(head)), head, *parts])
+
+
+def _unpack(
+    record: bytes | None, roles: tuple[str, ...]
+) -> tuple[list[State], dict[str, Any]] | None:
+    """States and arrays of a record; None where there is none, or where it is damaged."""
+    if record is None:
+        return None
+    try:
+        arrays = parse_safetensors(np.frombuffer(record, np.uint8))
+        (length,) = struct.unpack("<Q", record[:8])
+        states = json.loads(record[8 : 8 + length])["__metadata__"]
+        return [State(states[role]) for role in roles], arrays
+    except (ValueError, KeyError, TypeError, struct.error):
+        return None
