@@ -56,17 +56,20 @@ def train(
     Example:
       reeltag train corpus.jsonl --out my-bundle
     """
+    from consumer.cli.progress import stages
     from rank.training import train as train_bundle
 
-    bundle = train_bundle(
-        corpus,
-        out,
-        profile=profile,
-        vocabulary=vocabulary,
-        cache_dir=cache,
-        seed=seed,
-        workers=workers,
-    )
+    with stages() as progress:
+        bundle = train_bundle(
+            corpus,
+            out,
+            profile=profile,
+            vocabulary=vocabulary,
+            cache_dir=cache,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
     click.echo(f"Bundle {bundle.version} is in {out}; try: reeltag tag --bundle {out} VIDEO")
 
 
