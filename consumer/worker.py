@@ -1,0 +1,391 @@
+"""The worker: one thread polls and never blocks, the pipeline's threads work, one publishes.
+
+    Kafka ─ poll ─→ InFlight ─→ Pipeline ─→ Publisher ─→ Kafka
+             ↑         │                        │
+             └ commit ─┴──────── settle ────────┘
+
+Where it is killed, at whatever point, its successor begins at the last commit: what was not settled
+by then is done again, with the same event ids.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from types import FrameType
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+
+from consumer.assignment import Assignment
+from consumer.clocks import Pulse, Watchdog
+from consumer.dead_letters import DeadLetterLimit, DeadLetters
+from consumer.http import HttpServer
+from consumer.in_flight import Bounds, InFlight, Receipt
+from consumer.kafka import (
+    GroupState,
+    client_error,
+    eager,
+    ensure_topics,
+    group_consumer,
+    producer,
+    to_client,
+)
+from consumer.logs import start_logging
+from consumer.metrics import Metrics
+from consumer.offsets import Commit
+from consumer.pipeline import Batching, Pipeline, Stages
+from consumer.publisher import AtLeastOnce, Publisher
+from consumer.retries import RetryPolicy
+from consumer.settings import Settings
+from consumer.transactions import ExactlyOnce, Gather
+from consumer.work import Partition, Result, Source, Work
+from encoders.errors import KafkaError
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+POLL_MESSAGES = 200
+WAY_OUT_SECONDS = 10.0
+FATAL = (ClientError._FATAL, ClientError.FENCED_INSTANCE_ID)
+
+
+class Worker:
+    """One member of the consumer group. ``run`` returns after ``stop``."""
+
+    def __init__(self, settings: Settings, stages: Stages) -> None:
+        self._settings = settings
+        self.metrics = Metrics()
+        self._pulse = Pulse()
+        self._watchdog = Watchdog(self._pulse)
+        self._stopping = threading.Event()
+        self._group = GroupState()
+        self._limit = DeadLetterLimit(settings.dead_letter_limit, settings.dead_letter_window)
+        self._sent: dict[Partition, Commit] = {}
+        self._next_commit = 0.0
+        self._next_look = 0.0
+        self._told: dict[str, float] = {}
+        self._in_flight = InFlight(
+            Bounds(settings.in_flight_events, settings.in_flight_bytes, settings.retry_events)
+        )
+        self._publisher = self._make_publisher()
+        self._pipeline = Pipeline(
+            stages,
+            Batching(
+                decoders=settings.decoders,
+                encoders=settings.encoder_threads,
+                videos=settings.batch_videos,
+                seconds=settings.batch_seconds,
+                stale_seconds=settings.batch_stale_seconds,
+            ),
+            self._in_flight,
+            RetryPolicy(
+                attempts=settings.retry_attempts,
+                first_seconds=settings.retry_seconds,
+                longest_seconds=settings.retry_longest_seconds,
+                age_seconds=settings.retry_age_seconds,
+                crash_limit=settings.crash_limit,
+            ),
+            DeadLetters(settings.dlq_topic, settings.group_id, stages.tagger.version),
+            settings.tags_topic,
+            submit=self._publisher.submit,
+            superseded=self._superseded,
+            metrics=self.metrics,
+            pulse=self._pulse,
+        )
+        self._assignment = Assignment(
+            self._in_flight,
+            self.metrics,
+            commit=self._commit if settings.delivery == "at_least_once" else self._commit_nothing,
+            eager=eager(settings),
+            revoke_seconds=settings.revoke_seconds,
+        )
+        self._http = HttpServer(
+            settings.http_host, settings.http_port, self.metrics.registry, self.livez, self.readyz
+        )
+        self.http_port = self._http.port
+
+    def stop(self) -> None:
+        """Take no more work, finish what is in flight, then end. From any thread."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until ``stop``. Raises KafkaError where the broker can't be used as configured."""
+        settings = self._settings
+        if settings.create_topics:
+            threading.Thread(
+                target=ensure_topics, args=[settings, self._stopping], name="topics", daemon=True
+            ).start()
+        consumer = group_consumer(settings, self._on_commit, self._group.update, self._on_error)
+        self._watchdog.start()
+        self._publisher.start()
+        self._pipeline.start()
+        consumer.subscribe(
+            [settings.uploads_topic],
+            on_assign=self._assignment.on_assign,
+            on_revoke=self._assignment.on_revoke,
+            on_lost=self._assignment.on_lost,
+        )
+        self._consumer = consumer
+        log.info("reading %s as group %s", settings.uploads_topic, settings.group_id)
+        try:
+            while not self._stopping.is_set():
+                self._turn(consumer)
+            self._drain(consumer)
+        finally:
+            self._watchdog.stop()
+            self._http.close()
+
+    # The polling thread
+
+    def _turn(self, consumer: Consumer) -> None:
+        """Once around: poll, take in, commit, pause or go on."""
+        self._pulse.beat("the poll loop", self._settings.poll_stale_seconds)
+        message = self._poll(consumer, POLL_SECONDS)
+        for _ in range(POLL_MESSAGES):
+            if message is None:
+                break
+            self._take(consumer, message)
+            message = self._poll(consumer, 0.0)
+        else:
+            if message is not None:
+                self._take(consumer, message)
+        self._between_polls(consumer)
+        self._throttle(consumer)
+
+    def _between_polls(self, consumer: Consumer) -> None:
+        group = consumer.consumer_group_metadata()
+        self._in_flight.joined(group if consumer.memberid() else None)
+        self._assignment.open(consumer)
+        self._assignment.unpark(consumer, self._receive)
+        self._in_flight.tick()
+        now = time.monotonic()
+        if self._settings.delivery == "at_least_once" and now >= self._next_commit:
+            self._next_commit = now + self._settings.commit_seconds
+            self._commit()
+        if now >= self._next_look:
+            self._next_look = now + 1.0
+            self._look(consumer)
+
+    def _poll(self, consumer: Consumer, seconds: float) -> Message | None:
+        try:
+            message = consumer.poll(seconds)
+        except KafkaException as raised:
+            error = client_error(raised)
+            raise KafkaError(f"the consumer can't go on: {error}") from raised
+        if message is None or message.error() is None:
+            return message
+        error = message.error() or ClientError(ClientError._FAIL)
+        if error.fatal() or error.code() in FATAL:
+            raise KafkaError(f"the consumer can't go on: {error}")
+        self._tell(f"{error.name()}: {error.str()}")
+        return None
+
+    def _take(self, consumer: Consumer, message: Message) -> None:
+        partition = Partition(message.topic() or "", message.partition() or 0)
+        if self._assignment.parked(partition) or not self._receive(message):
+            self._assignment.park(consumer, message, partition)
+
+    def _receive(self, message: Message) -> bool:
+        """Take in one message; False where it has to wait until its partition has moved on."""
+        partition = Partition(message.topic() or "", message.partition() or 0)
+        offset = message.offset() or 0
+        receipt = self._in_flight.receive(
+            partition, offset, message.key(), message.value(), Source(partition, offset)
+        )
+        if receipt is Receipt.TAKEN:
+            self.metrics.received.labels(partition.topic).inc()
+        elif receipt is Receipt.SKIPPED:
+            self.metrics.skipped.inc()
+        return receipt is not Receipt.PARKED
+
+    def _throttle(self, consumer: Consumer) -> None:
+        if self._limit.reached and not self._assignment.stopped:
+            log.error(
+                "%.0f %% of the last %d events were dead letters: no new work until a restart",
+                100 * self._limit.share,
+                self._settings.dead_letter_window,
+            )
+        if self._limit.reached or self._in_flight.full:
+            self._assignment.stop(consumer)
+        elif self._in_flight.roomy:
+            self._assignment.go_on(consumer)
+
+    def _superseded(self, work: Work) -> bool:
+        return False
+
+    # Commits, at least once
+
+    def _commit(self, partitions: list[Partition] | None = None) -> None:
+        """Send what the broker doesn't have yet; ``_on_commit`` tells what became of it.
+
+        Also before a partition is handed over: the client sends the commit before it rejoins.
+        """
+        commits = self._in_flight.commits(partitions)
+        if not commits:
+            return
+        self._sent.update({commit.partition: commit for commit in commits})
+        try:
+            self._consumer.commit(offsets=to_client(commits), asynchronous=True)
+        except KafkaException as error:
+            self._tell(f"offsets not committed yet: {client_error(error)}")
+
+    def _commit_nothing(self, partitions: list[Partition]) -> None:
+        """Exactly once: offsets are committed by transactions alone."""
+
+    def _on_commit(self, error: ClientError | None, parts: list[TopicPartition]) -> None:
+        for part in parts:
+            wrong = error or part.error
+            self.metrics.commits.labels("error" if wrong else "ok").inc()
+            if wrong:
+                self._tell(f"offsets not committed yet: {wrong}")
+                continue
+            commit = self._sent.get(Partition(part.topic, part.partition))
+            if commit and (commit.offset, commit.metadata) == (part.offset, part.metadata or ""):
+                self._in_flight.confirm([commit])
+
+    # The way out
+
+    def _drain(self, consumer: Consumer) -> None:
+        settings = self._settings
+        log.info("finishing what is in flight, for at most %.0f s", settings.drain_seconds)
+        began = time.monotonic()
+        self._watchdog.status = 0
+        self._pulse.beat("the shutdown", settings.drain_seconds + WAY_OUT_SECONDS)
+        self._assignment.stop(consumer)
+        while not self._in_flight.drain(self._in_flight.partitions, POLL_SECONDS):
+            if time.monotonic() - began > settings.drain_seconds:
+                log.warning("not all was finished in time; the next worker does it again")
+                break
+            self._pulse.beat("the poll loop", settings.poll_stale_seconds)
+            self._poll(consumer, 0.0)
+            self._between_polls(consumer)
+        left = max(2.0, settings.drain_seconds - (time.monotonic() - began))
+        self._pipeline.stop(min(1.0, left))
+        self._publisher.stop(min(5.0, left))
+        if settings.delivery == "at_least_once":
+            self._commit()
+            deadline = time.monotonic() + min(5.0, left)
+            while self._in_flight.commits() and time.monotonic() < deadline:
+                self._poll(consumer, POLL_SECONDS)
+        self._assignment.revoke_seconds = 0.0
+        consumer.close()
+        log.info("ended %.1f s after the signal", time.monotonic() - began)
+
+    # Publishing
+
+    def _make_publisher(self) -> Publisher:
+        settings = self._settings
+        if settings.delivery == "at_least_once":
+            return AtLeastOnce(
+                lambda: producer(settings, self._on_error),
+                self._in_flight,
+                self._settled,
+                self.metrics,
+                self._pulse,
+                settings.call_stale_seconds,
+            )
+        unique = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        properties: dict[str, object] = {
+            "transactional.id": f"{settings.group_id}-{settings.instance_id or unique}",
+            "transaction.timeout.ms": int(settings.transaction_timeout_seconds * 1000),
+        }
+        return ExactlyOnce(
+            lambda: producer(settings, self._on_error, **properties),
+            self._in_flight,
+            self._settled,
+            Gather(
+                settings.transaction_events, settings.transaction_seconds, settings.commit_seconds
+            ),
+            self.metrics,
+            self._pulse,
+            settings.call_stale_seconds,
+        )
+
+    def _settled(self, result: Result) -> None:
+        """Count one outcome; called once for each event of ours, by the publisher's thread."""
+        self.metrics.outcomes.labels(result.outcome).inc()
+        self.metrics.event_seconds.observe(time.monotonic() - result.work.began)
+        self._limit.count(result.outcome)
+        if result.stage is not None:
+            self.metrics.dead_letters.labels(result.stage, result.reason).inc()
+
+    # Health
+
+    def livez(self) -> list[str]:
+        """What only a restart can mend."""
+        wrong = self._pulse.stale()
+        oldest = self._in_flight.load().oldest_seconds
+        if oldest > self._settings.in_flight_stale_seconds:
+            wrong.append(f"an event has been under way for {oldest:.0f} s")
+        return wrong
+
+    def readyz(self) -> list[str]:
+        """Why no work is done now."""
+        wrong = self.livez()
+        if self._stopping.is_set():
+            wrong.append("ending")
+        if self._limit.reached:
+            wrong.append("too many dead letters: no new work until a restart")
+        if not self._group.brokers_up:
+            wrong.append("no connection to Kafka")
+        elif self._group.joining_since is not None:
+            wrong.append(f"joining the group for {self._group.join_age:.0f} s")
+        return wrong
+
+    def _look(self, consumer: Consumer) -> None:
+        """Set the gauges."""
+        load = self._in_flight.load()
+        metrics = self.metrics
+        metrics.in_flight.set(load.events)
+        metrics.in_flight_bytes.set(load.bytes)
+        metrics.retrying.set(load.retries)
+        metrics.oldest_seconds.set(load.oldest_seconds)
+        metrics.join_age_seconds.set(self._group.join_age)
+        metrics.halted.set(self._limit.reached)
+        metrics.dead_letter_share.set(self._limit.share)
+        for partition, position in self._in_flight.positions().items():
+            part = TopicPartition(partition.topic, partition.number)
+            _, high = consumer.get_watermark_offsets(part, cached=True)
+            if high >= 0:
+                metrics.lag.labels(partition.topic, partition.number).set(max(0, high - position))
+
+    def _on_error(self, error: ClientError) -> None:
+        self.metrics.client_errors.labels(error.name()).inc()
+        self._tell(f"{error.name()}: {error.str()}")
+
+    def _tell(self, what: str) -> None:
+        """Log a trouble that comes again and again, once in ten seconds."""
+        now = time.monotonic()
+        if now - self._told.get(what[:40], -10.0) >= 10.0:
+            self._told[what[:40]] = now
+            log.warning("%s", what)
+
+
+def run(settings: Settings) -> None:
+    """`reeltag run`: load the bundle and its encoders, start decode children, work until SIGTERM.
+
+    Raises ReeltagError where something is missing; ends by itself with status 70 where it hangs.
+    """
+    from consumer.stages import open_stages  # heavy: ONNX Runtime, FAISS
+
+    start_logging(settings)
+    with open_stages(settings) as stages:
+        run_until_told(settings, stages)
+
+
+def run_until_told(settings: Settings, stages: Stages) -> None:
+    """A worker with these stages, until SIGTERM or SIGINT."""
+    worker = Worker(settings, stages)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    worker.run()
