@@ -9,7 +9,13 @@ from typing import Any
 
 import click
 
-from consumer.cli.style import NEW, write_json
+from consumer.cli.style import (
+    NEW,
+    bootstrap_option,
+    bundle_option,
+    samples_option,
+    write_json,
+)
 
 json_option = click.option("--json", "json_file", type=NEW, help="File for the figures.")
 threads_option = click.option(
@@ -50,6 +56,36 @@ def encoders(profile: str, threads: int, json_file: Path | None) -> None:
     _finish(rows, {"videos_per_second": speed}, json_file)
     for callers, rate in speed.items():
         click.echo(f"{rate:.2f} videos a second with {callers} at a time")
+
+
+@bench.command()
+@bundle_option
+@samples_option
+@bootstrap_option
+@click.option("--uploads", type=click.IntRange(1), default=200, show_default=True, help="How many.")
+@json_option
+def worker(
+    bundle: Path, samples: Path, bootstrap: str | None, uploads: int, json_file: Path | None
+) -> None:
+    """The worker with Kafka, beside the same videos without.
+
+    REELTAG_DELIVERY=exactly_once measures transactions; that takes a real broker (--bootstrap).
+
+    \b
+    Example:
+      reeltag bench worker --bundle deploy/starter --bootstrap localhost:9092
+    """
+    from consumer.bench.worker import bench_worker
+    from consumer.demo.broker import open_broker
+    from consumer.demo.plan import read_samples
+
+    log = Path("build/bench/worker.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    cores = os.cpu_count() or 1
+    with open_broker(bootstrap) as broker:
+        row = bench_worker(bundle, read_samples(samples), broker, uploads, cores, log)
+    _finish([row], {"videos_per_second": 1000 / row.milliseconds}, json_file)
+    click.echo(f"{1000 / row.milliseconds:.2f} videos a second")
 
 
 def _finish(rows: list[Any], figures: Mapping[str, Any], json_file: Path | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from consumer.cli.style import FILE, FOLDER, NEW
+from consumer.cli.style import FOLDER, NEW, bootstrap_option, samples_option
 
 
 @click.command()
@@ -17,16 +17,8 @@ from consumer.cli.style import FILE, FOLDER, NEW
     show_default=True,
     help="Directory of the bundle.",
 )
-@click.option(
-    "--samples",
-    type=FILE,
-    default=Path("deploy/samples/samples.jsonl"),
-    show_default=True,
-    help="The sample uploads.",
-)
-@click.option(
-    "--bootstrap", metavar="HOST:PORT", help="A real broker, instead of the embedded one."
-)
+@samples_option
+@bootstrap_option
 @click.option("--keep-running", is_flag=True, help="Stay up after the last video, until Ctrl-C.")
 @click.option(
     "--out", type=NEW, default=Path("build/demo"), show_default=True, help="Summary and worker log."

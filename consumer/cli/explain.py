@@ -43,6 +43,7 @@ def to_json(
                 }
                 for evidence in tag.evidence
             ]
+            row["hints"] = {name: round(value, 4) for name, value in tag.parts}
         tags.append(row)
     return {
         "uri": video,
@@ -50,7 +51,7 @@ def to_json(
         "tags": tags,
         "modalities": {str(kind): str(features.states[kind]) for kind in Modality},
         "notes": {str(kind): note for kind, note in media.notes.items()},
-        "bundle": {"version": tagger.version, "digest": tagger.digest},
+        "bundle": {"version": tagger.version, "digest": f"sha256:{tagger.digest}"},
     }
 
 
@@ -86,10 +87,11 @@ def _tags(tagging: Tagging) -> Table:
 
 def _evidence(tagging: Tagging) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("tag", "score", "channel", "channel score", "neighbours (similarity)"):
+    for heading in ("tag", "score", "channel", "channel score", "neighbours (similarity), hints"):
         table.add_column(heading, justify="right" if "score" in heading else "left")
     for tag in tagging.tags:
         name, score = tag.tag, f"{tag.score:.2f}"
+        hints = ", ".join(f"{hint} {value:.2f}" for hint, value in tag.parts)
         for evidence in tag.evidence:
             neighbours = ", ".join(
                 f"{near.video_id} ({near.similarity:.2f})"
@@ -97,6 +99,5 @@ def _evidence(tagging: Tagging) -> Table:
             )
             table.add_row(name, score, evidence.channel, f"{evidence.score:.3f}", neighbours)
             name = score = ""
-        if name:
-            table.add_row(name, score, "", "", "")
+        table.add_row(name, score, "", "", hints, style="dim")
     return table

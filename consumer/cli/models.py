@@ -69,7 +69,8 @@ def export(profile: str, out: Path | None) -> None:
     Example:
       reeltag models export paper
     """
-    from encoders.export import export_profile
-    from encoders.profile import load_profile
+    from encoders.export import export as export_graphs
+    from encoders.profile import read_profile
 
-    export_profile(load_profile(profile), out)
+    for path in export_graphs(read_profile(profile), out):
+        click.echo(path)

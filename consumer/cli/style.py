@@ -33,6 +33,16 @@ config_option = click.option(
     show_envvar=True,
     help="TOML file of settings; REELTAG_* variables come first.",
 )
+samples_option = click.option(
+    "--samples",
+    type=FILE,
+    default=Path("deploy/samples/samples.jsonl"),
+    show_default=True,
+    help="The sample uploads.",
+)
+bootstrap_option = click.option(
+    "--bootstrap", metavar="HOST:PORT", help="A real broker, instead of the embedded one."
+)
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of all chance.")
 
 

@@ -60,11 +60,11 @@ def tag(
     from encoders.limits import Limits
     from encoders.profile import load_profile
     from encoders.sandbox import MediaReader
-    from rank.bundle import read_manifest
+    from rank.bundle import open_bundle
     from rank.tagger import Tagger
 
     uri, access = locate(video, frozenset(schemes), frozenset(hosts))
-    profile = load_profile(read_manifest(bundle).profile)
+    profile = load_profile(open_bundle(bundle).manifest.profile)
     # The decoding child starts first: it must not inherit threads.
     with MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=1) as reader:
         encoders = Encoders.open(profile)
@@ -72,7 +72,7 @@ def tag(
         started = time.perf_counter()
         media = reader.read(uri, access)
         [features] = encoders.encode([Item(Words(title, description, language), media)])
-        [tagging] = tagger.tag([features], [uploader])
+        [tagging] = tagger.tag([features], [uploader], explain=explain)
         seconds = time.perf_counter() - started
     if as_json:
         echo_json(to_json(video, tagger, features, media, tagging, explain=explain))

@@ -70,7 +70,9 @@ def train(
             workers=workers,
             progress=progress,
         )
-    click.echo(f"Bundle {bundle.version} is in {out}; try: reeltag tag --bundle {out} VIDEO")
+    click.echo(
+        f"Bundle {bundle.manifest.version} is in {out}; try: reeltag tag --bundle {out} VIDEO"
+    )
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from consumer.settings import load_settings
 from encoders.errors import KafkaError
 
 QUIET = logging.getLogger("reeltag.demo.kafka")
@@ -34,6 +35,13 @@ class Broker:
     def topics(self) -> tuple[str, str, str]:
         """All three topics."""
         return self.uploads, self.tags, self.dead_letters
+
+
+def open_broker(bootstrap: str | None) -> AbstractContextManager[Broker]:
+    """The embedded broker, or the real one at ``bootstrap`` with REELTAG_KAFKA__* passed on."""
+    if bootstrap is None:
+        return embedded_broker()
+    return real_broker(bootstrap, load_settings().librdkafka())
 
 
 @contextmanager

@@ -65,26 +65,27 @@ def plan_uploads(samples: list[Sample], scratch: Path) -> list[Upload]:
     """
     scratch.mkdir(parents=True, exist_ok=True)
     first, second = samples[0], samples[1]
-    uploads = [_upload(sample, sample.path.as_uri(), "tagged") for sample in samples]
+    uploads = [upload_of(sample, sample.path.as_uri(), "tagged") for sample in samples]
     damaged = scratch / f"truncated{first.path.suffix}"
     damaged.write_bytes(first.path.read_bytes()[:1000])
     blind = scratch / f"no-picture{second.path.suffix}"
     spoil_picture(second.path, blind)
     title = f"{first.fields.get('title', '')} (new cut)".strip()
     uploads += [
-        _upload(
+        upload_of(
             first, first.path.as_uri(), "tagged", event_type="updated", video_version=2, title=title
         ),
-        _upload(second, second.path.as_uri(), "deleted", event_type="deleted", video_version=2),
-        _upload(second, blind.as_uri(), "degraded", video_id="no-picture"),
-        _upload(first, damaged.as_uri(), "dead_lettered", video_id="truncated"),
-        _upload(first, METADATA_ADDRESS, "dead_lettered", video_id="refused-host"),
+        upload_of(second, second.path.as_uri(), "deleted", event_type="deleted", video_version=2),
+        upload_of(second, blind.as_uri(), "degraded", video_id="no-picture"),
+        upload_of(first, damaged.as_uri(), "dead_lettered", video_id="truncated"),
+        upload_of(first, METADATA_ADDRESS, "dead_lettered", video_id="refused-host"),
         Upload("bad-json", b'{"schema_version": 1, "video_id": "bad-', "", "", "dead_lettered"),
     ]
     return uploads
 
 
-def _upload(sample: Sample, uri: str, expected: str, **changed: Any) -> Upload:
+def upload_of(sample: Sample, uri: str, expected: str, **changed: Any) -> Upload:
+    """An upload of ``sample``'s words with the media at ``uri``; ``changed``: other fields."""
     event = {
         "schema_version": 1,
         "event_id": str(uuid4()),

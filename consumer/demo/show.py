@@ -7,18 +7,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from confluent_kafka import Producer
 from rich.console import Console
 
-from consumer.demo.broker import Broker, embedded_broker, real_broker
+from consumer.demo.broker import Broker, open_broker
 from consumer.demo.plan import Upload, plan_uploads, read_samples
 from consumer.demo.results import Result, Results
 from consumer.demo.table import WIDEST, ResultTable
 from consumer.demo.worker import RunningWorker, running_worker
-from consumer.settings import load_settings
 
 OUTCOMES = ("tagged", "degraded", "deleted", "dead_lettered")
 AT_ONCE = 8
@@ -35,7 +33,7 @@ def show_demo(
     clips = read_samples(samples)
     uploads = plan_uploads(clips, out / "uploads")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST)
-    with _broker(bootstrap) as broker, ResultTable(len(uploads), console) as table:
+    with open_broker(bootstrap) as broker, ResultTable(len(uploads), console) as table:
         where = "Kafka broker" if bootstrap else "embedded Kafka broker"
         table.say(f"{where} {broker.address}; the worker loads {bundle}")
         folders = (*{clip.path.parent for clip in clips}, out / "uploads")
@@ -57,12 +55,6 @@ def show_demo(
         surprises = [*surprises, f"the worker ended with status {status}: see {worker.log}"]
         console.print(surprises[-1], style="red")
     return not surprises
-
-
-def _broker(bootstrap: str | None) -> AbstractContextManager[Broker]:
-    if bootstrap is None:
-        return embedded_broker()
-    return real_broker(bootstrap, load_settings().librdkafka())
 
 
 def _upload_all(
