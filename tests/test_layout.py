@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = ("encoders", "recall", "rank", "consumer")  # each may import those before it
-TRAINING = frozenset({"torch", "transformers", "onnx", "sklearn", "scipy"})
+TRAINING = frozenset({"torch", "transformers", "onnx", "onnx_ir", "onnxscript", "sklearn", "scipy"})
 SERVING = (
     "consumer.worker",
     "consumer.cli",

@@ -60,6 +60,25 @@ def encoders(profile: str, threads: int, json_file: Path | None) -> None:
 
 @bench.command()
 @bundle_option
+@click.option(
+    "--candidates", type=click.IntRange(1), default=300, show_default=True, help="Tags to score."
+)
+@threads_option
+@json_option
+def rank(bundle: Path, candidates: int, threads: int, json_file: Path | None) -> None:
+    """Ranking at 300,000 tags, beside its networks alone in ONNX Runtime.
+
+    \b
+    Example:
+      reeltag bench rank --bundle deploy/starter
+    """
+    from consumer.bench.rank import bench_rank
+
+    _finish(bench_rank(bundle, candidates, threads), {}, json_file)
+
+
+@bench.command()
+@bundle_option
 @samples_option
 @bootstrap_option
 @click.option("--uploads", type=click.IntRange(1), default=200, show_default=True, help="How many.")

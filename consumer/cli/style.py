@@ -12,7 +12,9 @@ import click
 
 from encoders.errors import ReeltagError
 
-TRAINING_PACKAGES = frozenset({"torch", "transformers", "onnx", "sklearn", "scipy"})
+TRAINING_PACKAGES = frozenset(
+    {"torch", "transformers", "onnx", "onnx_ir", "onnxscript", "sklearn", "scipy"}
+)
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

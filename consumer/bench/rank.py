@@ -1,0 +1,82 @@
+"""Ranking beside raw ONNX Runtime: the towers alone, on inputs that are packed already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from consumer.bench.timing import Row, side_by_side
+from encoders.encoder import Encoders
+from encoders.features import Features, Modality, State, Words
+from encoders.profile import Profile, load_profile
+from rank.bundle import open_bundle
+from rank.inputs import pack
+from rank.tagger import Tagger
+from recall.candidates import CHANNELS, HINTS, CandidateSet
+
+TITLE = "a tabby cat plays the piano in the kitchen at night"
+VOCABULARY = 300_000
+
+
+def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
+    """Milliseconds a video to score ``candidates`` tags, alone and in a batch of eight.
+
+    The vocabulary is the bundle's, its vectors repeated up to 300,000 tags: what is far apart in
+    memory costs more to gather.
+    """
+    profile = load_profile(open_bundle(bundle).manifest.profile)
+    encoders = Encoders.open(profile, threads=threads)
+    tagger = Tagger.load(bundle, encoders, threads=threads)
+    known = np.asarray(tagger.ranker.tags)
+    tags = known[np.arange(VOCABULARY) % len(known)]
+    tagger = replace(tagger, ranker=replace(tagger.ranker, tags=tags))
+    features = _features(profile, encoders)
+    rows = []
+    for videos in (1, 8):
+        batch = [features] * videos
+        found = [_candidates(candidates, seed) for seed in range(videos)]
+        feed = pack(batch, tagger.ranker.shape, tagger.ranker.word_embeddings).feed()
+        rows.append(
+            side_by_side(
+                f"rank {candidates} of {VOCABULARY:,} tags, {videos} at a time",
+                partial(tagger.score, batch, found),
+                "ONNX Runtime, towers alone",
+                partial(tagger.ranker.session.run, None, feed),
+                rounds=20,
+                per=videos,
+            )
+        )
+    return rows
+
+
+def _features(profile: Profile, encoders: Encoders) -> Features:
+    """A video with all modalities; its vectors are noise."""
+    random = np.random.default_rng(0)
+    dims = profile.dims
+
+    def noise(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return random.standard_normal(shape).astype(np.float32)
+
+    sentence, bridge = encoders.sentences([TITLE])[0], noise(dims.bridge)
+    return Features(
+        words=Words(TITLE),
+        states=dict.fromkeys(Modality, State.USED),
+        sentence=sentence,
+        tokens=encoders.tokenize(TITLE),
+        frames=noise(profile.frame_spec.count, dims.frame),
+        bridge=bridge / np.float32(np.linalg.norm(bridge)),
+        audio=noise(profile.front_end.blocks, dims.audio),
+    )
+
+
+def _candidates(count: int, seed: int) -> CandidateSet:
+    random = np.random.default_rng(seed)
+    return CandidateSet(
+        tags=random.choice(VOCABULARY, count, replace=False).astype(np.int32),
+        scores=random.uniform(0, 1, (count, len(CHANNELS))).astype(np.float32),
+        hints=random.uniform(0, 1, (count, len(HINTS))).astype(np.float32),
+        silent={},
+    )
