@@ -24,7 +24,7 @@ from consumer.in_flight import InFlight
 from consumer.metrics import Metrics
 from consumer.retries import RetryPolicy
 from consumer.work import Outcome, Record, Result, Source, Stage, Work
-from encoders.access import Access
+from encoders.encoder import Item
 from encoders.errors import DecoderCrashed, EventError, MediaError, ReeltagError
 from encoders.features import Features, Media, State, Words
 
@@ -34,17 +34,26 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 
-class Reader(Protocol):
-    """Fetches and decodes (encoders.sandbox.MediaReader). Raises MediaError."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Fetched:
+    """A video to encode; ``fingerprint`` is what changes when the file at ``uri`` does."""
 
-    def read(self, uri: str, access: Access) -> Media:
-        """The decoded video; blocks, for as long as its limits allow."""
+    item: Item
+    uri: str
+    fingerprint: str | None = None
+
+
+class Reader(Protocol):
+    """Fetches and decodes videos."""
+
+    def read(self, uri: str, words: Words) -> Fetched:
+        """Blocks, for as long as its limits allow. Raises MediaError."""
 
 
 class Encoder(Protocol):
     """Knows what a profile's encoders know of videos."""
 
-    def encode(self, videos: Sequence[tuple[Words, Media]]) -> Sequence[Features]:
+    def encode(self, videos: Sequence[Fetched]) -> Sequence[Features]:
         """The features of a micro-batch."""
 
 
@@ -77,7 +86,7 @@ class Decoded:
 
     work: Work
     event: UploadEvent
-    media: Media
+    fetched: Fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,6 @@ class Stages:
     reader: Reader
     encoder: Encoder
     tagger: Tagger
-    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,8 @@ class Pipeline:
         self._superseded = superseded
         self._metrics = metrics
         self._pulse = pulse
-        self._bundle = BundleName(version=stages.tagger.version, digest=stages.tagger.digest)
+        digest = stages.tagger.digest.removeprefix("sha256:")
+        self._bundle = BundleName(version=stages.tagger.version, digest=f"sha256:{digest}")
         self._decoded: queue.Queue[Decoded | None] = queue.Queue(2 * batching.videos)
         self._threads = [
             threading.Thread(target=self._decode_loop, name=f"decode-{i}", daemon=True)
@@ -187,12 +196,12 @@ class Pipeline:
             return
         try:
             with self._metrics.stage(Stage.FETCH):
-                media = self._stages.reader.read(event.uri or "", self._stages.access)
+                fetched = self._stages.reader.read(event.uri or "", event.words)
         except MediaError as error:
             self._failed(work, error)
             return
-        self._in_flight.hold(work, work.held + size_of(media))
-        self._decoded.put(Decoded(work, event, media))
+        self._in_flight.hold(work, work.held + size_of(fetched.item.media))
+        self._decoded.put(Decoded(work, event, fetched))
 
     def _failed(self, work: Work, error: MediaError) -> None:
         crashed = isinstance(error, DecoderCrashed)
@@ -239,16 +248,17 @@ class Pipeline:
     def _tag(self, batch: Sequence[Decoded]) -> None:
         with self._metrics.stage(Stage.ENCODE):
             features = one_by_one(
-                lambda part: self._stages.encoder.encode([(d.event.words, d.media) for d in part]),
-                batch,
+                lambda part: self._stages.encoder.encode([d.fetched for d in part]), batch
             )
         encoded: list[tuple[Decoded, Features]] = []
         for decoded, known in zip(batch, features, strict=True):
             if isinstance(known, Exception):
                 self._broken(decoded.work, Stage.ENCODE, known)
             elif State.USED not in known.states.values():
-                notes = "; ".join(decoded.media.notes.values()) or "no words, picture or sound"
-                self._dead(decoded.work, Stage.ENCODE, "nothing_usable", notes)
+                media = decoded.fetched.item.media
+                notes = "; ".join(media.notes.values()) if media is not None else ""
+                error = notes or "the video has neither words, nor a picture, nor a sound"
+                self._dead(decoded.work, Stage.ENCODE, "nothing_usable", error)
             else:
                 encoded.append((decoded, known))
         if not encoded:
@@ -314,6 +324,8 @@ def one_by_one(
     return [one_by_one(call, [one])[0] for one in batch]
 
 
-def size_of(media: Media) -> int:
+def size_of(media: Media | None) -> int:
     """Bytes of the decoded arrays."""
+    if media is None:
+        return 0
     return sum(part.nbytes for part in (media.frames, media.sound) if part is not None)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from consumer.pipeline import Stages
-from encoders.access import Access
+from consumer.pipeline import Fetched, Stages
+from encoders.encoder import Item
 from encoders.errors import DecoderCrashed, NotFound, Refused, Unavailable
 from encoders.features import Features, Media, Modality, State, Words
 from recall.candidates import Channel
@@ -30,7 +30,7 @@ class LightReader:
         self._lock = threading.Lock()
         self.tries: Counter[str] = Counter()
 
-    def read(self, uri: str, access: Access) -> Media:
+    def read(self, uri: str, words: Words) -> Fetched:
         """Media, or the error that the URI asks for."""
         with self._lock:
             self.tries[uri] += 1
@@ -51,7 +51,7 @@ class LightReader:
             raise Unavailable("the server answered 503")
         elif kind == "crash":
             raise DecoderCrashed("the decoder died")
-        return Media(
+        media = Media(
             frames=np.zeros((1, 2, 2, 3), np.uint8) if picture is State.USED else None,
             sound=None,
             rate=16000,
@@ -60,21 +60,22 @@ class LightReader:
             digest="0" * 64,
             notes={Modality.AUDIO: kind},
         )
+        return Fetched(Item(words, media), uri)
 
 
 class LightEncoder:
     """Features that only carry their states; raises ValueError for ``light:broken``."""
 
-    def encode(self, videos: Sequence[tuple[Words, Media]]) -> list[Features]:
+    def encode(self, videos: Sequence[Fetched]) -> list[Features]:
         """One a video."""
-        if any(media.notes.get(Modality.AUDIO) == "broken" for _, media in videos):
-            raise ValueError("a bug")
-        return [
-            Features(
-                words, {Modality.TEXT: State.USED if words.text else State.MISSING, **media.states}
-            )
-            for words, media in videos
-        ]
+        features = []
+        for video in videos:
+            words, media = video.item.words, video.item.media
+            if media is None or media.notes[Modality.AUDIO] == "broken":
+                raise ValueError("a bug")
+            text = State.USED if words.text else State.MISSING
+            features.append(Features(words, {Modality.TEXT: text, **media.states}))
+        return features
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,4 @@ class LightTagger:
 
 def light_stages(seconds: float = 0.0, generation: int = 1) -> Stages:
     """Stages for a worker; each event takes at least ``seconds``."""
-    return Stages(
-        LightReader(seconds), LightEncoder(), LightTagger(generation=generation), Access()
-    )
+    return Stages(LightReader(seconds), LightEncoder(), LightTagger(generation=generation))

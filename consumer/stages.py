@@ -1,0 +1,113 @@
+"""The stages that `reeltag run` works with, built from a bundle; and the feature store around them.
+
+With a feature store, what has been encoded once is neither fetched, decoded nor encoded again. A
+store that can't be read or written costs only time: the worker goes on without it, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from consumer.pipeline import Fetched, Stages
+from consumer.settings import Settings
+from encoders.access import Access
+from encoders.encoder import Encoders, Item
+from encoders.errors import SettingError, StoreError
+from encoders.features import Features, Words
+from encoders.parts import NOTHING, Known
+from encoders.profile import load_profile
+from encoders.sandbox import MediaReader
+from encoders.store import FeatureStore
+from rank.bundle import open_bundle
+from rank.tagger import Tagger
+
+log = logging.getLogger(__name__)
+
+
+class StoredReader:
+    """Reads a video, unless the store has its features. Thread-safe."""
+
+    def __init__(self, reader: MediaReader, access: Access, store: FeatureStore | None) -> None:
+        self._reader = reader
+        self._access = access
+        self._store = store
+
+    def read(self, uri: str, words: Words) -> Fetched:
+        """What there is to encode. Raises MediaError."""
+        if self._store is None:
+            return Fetched(Item(words, self._reader.read(uri, self._access)), uri)
+        fingerprint = self._reader.fingerprint(uri, self._access)
+        known = self._find(self._store, words, uri, fingerprint)
+        if known.media is None:
+            media = self._reader.read(uri, self._access)
+            if fingerprint is None:  # the bytes themselves say whether they are known
+                known = self._find(self._store, words, uri, None, media.digest)
+            return Fetched(Item(words, media, known=known), uri, fingerprint)
+        return Fetched(Item(words, None, known=known), uri, fingerprint)
+
+    @staticmethod
+    def _find(
+        store: FeatureStore, words: Words, uri: str, fingerprint: str | None, digest: str = ""
+    ) -> Known:
+        try:
+            if digest:
+                return store.find_content(words, digest)
+            return store.find(words, uri, fingerprint)
+        except StoreError as error:
+            log.warning("going on without the feature store: %s", error)
+            return NOTHING
+
+
+class StoringEncoder:
+    """Encodes a micro-batch and keeps what was not known. Thread-safe."""
+
+    def __init__(self, encoders: Encoders, store: FeatureStore | None) -> None:
+        self._encoders = encoders
+        self._store = store
+
+    def encode(self, videos: Sequence[Fetched]) -> list[Features]:
+        """The features of a micro-batch."""
+        features = self._encoders.encode([video.item for video in videos])
+        if self._store is not None:
+            for video, known in zip(videos, features, strict=True):
+                self._keep(self._store, video, known)
+        return features
+
+    @staticmethod
+    def _keep(store: FeatureStore, video: Fetched, features: Features) -> None:
+        media = video.item.media
+        try:
+            store.keep(
+                features,
+                digest=media.digest if media is not None else None,
+                uri=video.uri,
+                fingerprint=video.fingerprint,
+                known=video.item.known,
+            )
+        except StoreError as error:
+            log.warning("features are not kept: %s", error)
+
+
+@contextmanager
+def open_stages(settings: Settings) -> Iterator[Stages]:
+    """Everything that the bundle needs, decode children first: they must not inherit threads.
+
+    Raises SettingError, BundleError or ProfileError where something is missing.
+    """
+    if settings.bundle is None:
+        raise SettingError("no bundle is named; set REELTAG_BUNDLE or give --bundle")
+    manifest = open_bundle(settings.bundle).manifest
+    profile = load_profile(manifest.profile, weights_dir=settings.weights)
+    with MediaReader(
+        settings.limits, profile.frame_spec, profile.sound_spec, settings.decoders
+    ) as reader:
+        encoders = Encoders.open(profile, threads=1, weights_dir=settings.weights)
+        tagger = Tagger.load(settings.bundle, encoders)
+        store = None
+        if settings.features is not None:
+            store = FeatureStore.open(settings.features, profile)
+        yield Stages(
+            StoredReader(reader, settings.access, store), StoringEncoder(encoders, store), tagger
+        )

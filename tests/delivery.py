@@ -1,0 +1,365 @@
+"""A scene for tests of delivery: topics, uploads, worker processes, and an audit of what came out.
+
+The audit knows nothing of the worker: it reads the topics as any reader would, and compares them
+with what was uploaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from consumer.kafka import headers_of
+from tests.kafka_broker import Broker, free_port, unique
+
+ROOT = Path(__file__).parent.parent
+UPLOADED_AT = "2026-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One upload event as the broker took it."""
+
+    event_id: str
+    video_id: str
+    version: int
+    partition: int
+    offset: int
+    deleted: bool
+
+
+@dataclass
+class Scene:
+    """Topics and a group of their own on a broker."""
+
+    broker: Broker
+    folder: Path
+    partitions: int = 4
+    delivery: str = "at_least_once"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.name = unique("scene")
+        self.uploads = f"{self.name}.uploads"
+        self.tags = f"{self.name}.tags"
+        self.dlq = f"{self.name}.dlq"
+        self.replay = f"{self.name}.replay"
+        self.broker.create(self.uploads, self.tags, self.dlq, partitions=self.partitions)
+        self.producer = Producer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "log_level": 0,
+            }
+        )
+        self._versions: dict[str, int] = defaultdict(int)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a worker of this scene is set to."""
+        return {
+            "REELTAG_BOOTSTRAP_SERVERS": self.broker.bootstrap,
+            "REELTAG_GROUP_ID": self.name,
+            "REELTAG_UPLOADS_TOPIC": self.uploads,
+            "REELTAG_TAGS_TOPIC": self.tags,
+            "REELTAG_DLQ_TOPIC": self.dlq,
+            "REELTAG_REPLAY_TOPIC": self.replay,
+            "REELTAG_DELIVERY": self.delivery,
+            "REELTAG_DECODERS": "4",
+            "REELTAG_ENCODER_THREADS": "1",
+            "REELTAG_COMMIT_SECONDS": "0.3",
+            "REELTAG_RETRY_SECONDS": "0.2",
+            "REELTAG_REVOKE_SECONDS": "3",
+            "REELTAG_TRANSACTION_TIMEOUT_SECONDS": "6",
+            "REELTAG_KAFKA__SESSION_TIMEOUT_MS": "6000",
+            "REELTAG_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
+            **self.environment,
+        }
+
+    def upload(
+        self, video_id: str, uri: str = "light:ok", event_type: str = "created", **more: object
+    ) -> str:
+        """Send one upload event; the answer is its id."""
+        self._versions[video_id] += 1
+        version = self._versions[video_id]
+        event_id = f"{video_id}-{version}"
+        event = {
+            "schema_version": 1,
+            "event_id": event_id,
+            "event_type": event_type,
+            "video_id": video_id,
+            "video_version": version,
+            "uri": uri,
+            "title": "cat at play",
+            "uploaded_at": UPLOADED_AT,
+            **more,
+        }
+        self.send(video_id, json.dumps(event).encode(), event_id, version, event_type == "deleted")
+        return event_id
+
+    def send(
+        self, key: str, value: bytes, event_id: str, version: int = 0, deleted: bool = False
+    ) -> None:
+        """Send any bytes."""
+
+        def delivered(error: object, message: Message) -> None:
+            if error is not None:
+                raise RuntimeError(f"the upload was not taken: {error}")
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None:
+                raise RuntimeError("the broker told no offset")
+            self.sent.append(Sent(event_id, key, version, partition, offset, deleted))
+
+        while True:
+            try:
+                self.producer.produce(self.uploads, key=key, value=value, on_delivery=delivered)
+                break
+            except BufferError:
+                self.producer.poll(0.1)
+        self.producer.poll(0)
+
+    def worker(self, **environment: str) -> WorkerProcess:
+        """Start a worker process."""
+        made = WorkerProcess.start(
+            {**self.settings, **environment}, self.folder / f"worker-{len(self.workers)}.log"
+        )
+        self.workers.append(made)
+        return made
+
+    def committed(self) -> dict[int, int]:
+        """The group's committed offset of each uploads partition; -1001 where there is none."""
+        asked = [TopicPartition(self.uploads, number) for number in range(self.partitions)]
+        with self._reader() as reader:
+            return {part.partition: part.offset for part in reader.committed(asked, timeout=30)}
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The end offset of each partition."""
+        with self._reader() as reader:
+            return {
+                number: reader.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1]
+                for number in range(self.partitions)
+            }
+
+    def settled(self) -> bool:
+        """Whether everything uploaded is committed."""
+        committed = self.committed()
+        return all(committed[part] >= end for part, end in self.ends(self.uploads).items() if end)
+
+    def wait(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Wait until everything uploaded is committed, or ``until`` says so."""
+        self.producer.flush(30)
+        deadline = time.monotonic() + seconds
+        while not (until or self.settled)():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not settled: {self.committed()} of {self.ends(self.uploads)}")
+            time.sleep(0.1)
+
+    def read(self, topic: str, *, committed: bool = True) -> list[Message]:
+        """Every message of a topic, partition by partition in log order."""
+        messages: list[Message] = []
+        with self._reader(committed=committed) as reader:
+            for number, end in self.ends(topic).items():
+                low, _ = reader.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+                if low >= end:
+                    continue
+                reader.assign([TopicPartition(topic, number, low)])
+                quiet = time.monotonic() + 20
+                while time.monotonic() < quiet:
+                    message = reader.poll(0.2)
+                    if message is not None and message.error() is None:
+                        messages.append(message)
+                        quiet = time.monotonic() + 20
+                    [position] = reader.position([TopicPartition(topic, number)])
+                    if position.offset >= end:
+                        break
+        return messages
+
+    def stop(self) -> None:
+        """Kill the workers that are left."""
+        for worker in self.workers:
+            worker.kill()
+
+    def _reader(self, *, committed: bool = True) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "group.id": self.name,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
+                "log_level": 0,
+            }
+        )
+
+
+@dataclass
+class WorkerProcess:
+    """`python -m tests.light_worker` as a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @classmethod
+    def start(cls, environment: Mapping[str, str], log: Path) -> WorkerProcess:
+        """Start one; it is ready later."""
+        port = free_port()
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.light_worker"],
+                cwd=ROOT,
+                env={
+                    **{k: v for k, v in os.environ.items() if not k.startswith("REELTAG_")},
+                    **environment,
+                    "REELTAG_HTTP_PORT": str(port),
+                    "OMP_NUM_THREADS": "1",
+                },
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        return cls(process, port, log)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a page of its HTTP server; status 0 where nobody answers."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except URLError as error:
+            status = getattr(error, "code", 0)
+            text = error.read().decode() if hasattr(error, "read") else str(error)
+            return status, text
+        except OSError as error:
+            return 0, str(error)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """One sample of /metrics; 0 where it is not there."""
+        wanted = "".join(f'{key}="{value}"' for key, value in labels.items())
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith(f"{name}{{{wanted}" if labels else f"{name} "):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Wait until /readyz says yes."""
+        deadline = time.monotonic() + seconds
+        while self.get("/readyz")[0] != 200:
+            if time.monotonic() > deadline or not self.running:
+                raise TimeoutError(f"the worker is not ready: {self.get('/readyz')}")
+            time.sleep(0.1)
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        if self.running:
+            self.process.send_signal(number)
+
+    def terminate(self, seconds: float = 60.0) -> int:
+        """SIGTERM, and the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.signal(signal.SIGKILL)
+        self.process.wait(30)
+
+
+@dataclass
+class Audit:
+    """What came out for what was uploaded."""
+
+    outcomes: dict[str, int]
+    lost: list[Sent]
+    repeated: int
+    """Tag events and dead letters beyond the first of an upload event."""
+    unequal_ids: int
+    """Repeats of a tag event whose event_id differs."""
+    two_ends: list[str]
+    """Upload events that ended in two different ways."""
+    out_of_order: int
+    """Tag events of a video that came after one of a newer version."""
+    last: dict[str, object]
+    """The last record of each video: its revision, or "deleted"."""
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, and every upload event ended in one way, with equal ids."""
+        return not self.lost and not self.unequal_ids and not self.two_ends
+
+
+def audit(scene: Scene) -> Audit:
+    """Read all topics and compare."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    outcomes: dict[str, set[str]] = defaultdict(set)
+    counts: dict[str, int] = defaultdict(int)
+    tombstones: dict[str, int] = defaultdict(int)
+    newest: dict[str, int] = defaultdict(int)
+    last: dict[str, object] = {}
+    out_of_order = repeated = 0
+    for message in scene.read(scene.tags):
+        key = (message.key() or b"").decode()
+        value = message.value()
+        if value is None:
+            tombstones[key] += 1
+            last[key] = "deleted"
+            continue
+        event = json.loads(value)
+        source = event["source_event_id"]
+        ids[source].append(event["event_id"])
+        outcomes[source].add(event["outcome"])
+        version = event["revision"][0]
+        out_of_order += version < newest[key]
+        newest[key] = max(newest[key], version)
+        last[key] = event["revision"]
+    places = {(sent.partition, sent.offset): sent.event_id for sent in scene.sent}
+    dead: dict[str, int] = defaultdict(int)
+    for message in scene.read(scene.dlq):
+        headers = headers_of(message)
+        place = int(headers["source_partition"]), int(headers["source_offset"])
+        dead[places[place]] += 1
+        outcomes[places[place]].add("dead_lettered")
+    lost = []
+    deletions: dict[str, int] = defaultdict(int)
+    for sent in scene.sent:
+        if sent.deleted:
+            deletions[sent.video_id] += 1
+            if not dead[sent.event_id]:
+                counts["deleted"] += 1
+                if tombstones[sent.video_id] < deletions[sent.video_id]:
+                    lost.append(sent)
+                continue
+        found = len(ids[sent.event_id]) + dead[sent.event_id]
+        if not found:
+            lost.append(sent)
+        repeated += max(0, found - 1)
+        for outcome in outcomes[sent.event_id]:
+            counts[outcome] += 1
+    repeated += sum(max(0, tombstones[key] - deletions[key]) for key in tombstones)
+    return Audit(
+        outcomes=dict(counts),
+        lost=lost,
+        repeated=repeated,
+        unequal_ids=sum(len(set(found)) - 1 for found in ids.values() if found),
+        two_ends=[source for source, ends in outcomes.items() if len(ends) > 1],
+        out_of_order=out_of_order,
+        last=last,
+    )
