@@ -106,7 +106,7 @@ class Fetcher:
             except MediaError:
                 file.close()
                 raise
-        copy = _Copy(self._limits.fetch_bytes, self._scratch)
+        copy = Copy(self._limits.fetch_bytes, self._scratch)
         try:
             if parts.scheme == "s3":
                 fetcher = self._s3_fetcher(access)
@@ -145,7 +145,7 @@ class Fetcher:
             return self._s3[access.s3]
 
 
-class _Copy:
+class Copy:
     """A remote file on its way to the scratch folder, counted and digested as it comes."""
 
     def __init__(self, limit: int, scratch: Path | None) -> None:
@@ -154,7 +154,7 @@ class _Copy:
         self._sha256 = hashlib.sha256()
         with _scratch_errors():
             # Closed by whoever gets it, or by Fetcher where the copy fails.
-            self.file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as just said
+            self.file: IO[bytes] = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as just said
 
     def expect(self, size: int) -> None:
         _check_size(size, self._limit)

@@ -118,7 +118,10 @@ class HttpFetcher:
                         _check_status(response.status)
                         yield response
                         return
-                    url = url.join(_header(response, b"location"))
+                    target = _header(response, b"location")
+                    if not target:
+                        raise Refused("the server redirects to nowhere; use another URI")
+                    url = url.join(target)
             raise Refused(f"the server redirects more than {REDIRECTS} times; use the final URI")
 
 

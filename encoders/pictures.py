@@ -45,6 +45,8 @@ def sample_frames(
     walk = _Walk(container, stream, in_time)
     found: dict[float, U8] = {}
     for i in range(spec.count):
+        if found and not in_time():
+            break
         shown = walk.shown_at(start + (i + 0.5) * length / spec.count)
         if shown is not None and shown[0] not in found:
             found[shown[0]] = _square(shown[1], stream, spec)

@@ -23,6 +23,7 @@ from encoders.limits import FrameSpec, Limits, SoundSpec
 from encoders.wire import READY, REQUEST, Job, receive_result
 
 _START_SECONDS = 60.0
+_FETCH_SHARE = 0.75  # of a video's time: a slow server must not look like a slow decoder
 _CODE = "import sys; sys.path.insert(0, {root!r}); from encoders.child import main; main()"
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -69,9 +70,10 @@ class MediaReader:
         """
         if self._closed:
             raise Unavailable("the reader is closed; open another")
-        deadline = time.monotonic() + self._job.limits.wall_seconds
-        with self._fetcher.open(uri, access, deadline) as fetched, named(uri):
-            decoded = self._decode(fetched, deadline - time.monotonic())
+        begin, seconds = time.monotonic(), self._job.limits.wall_seconds
+        until = begin + _FETCH_SHARE * seconds
+        with self._fetcher.open(uri, access, until) as fetched, named(uri):
+            decoded = self._decode(fetched, begin + seconds - time.monotonic())
             return Media(
                 frames=decoded.frames,
                 sound=decoded.sound,
@@ -112,6 +114,9 @@ class MediaReader:
         child = self._idle.get()
         fit = False
         try:
+            if child is not None and child.died:
+                child.end()
+                child = None
             child = child or _Child(self._job)
             result = child.decode(fetched, seconds)
             fit = True
@@ -183,6 +188,11 @@ class _Child:
                 self._ready = False
         if not self._ready:
             raise Unavailable("a decode child did not start; check memory and the installation")
+
+    @property
+    def died(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process.poll() is not None
 
     def end(self) -> None:
         """Kill it, and leave neither a zombie nor a descriptor."""

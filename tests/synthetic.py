@@ -83,7 +83,7 @@ def clip(
         if video_name and scenes:
             video = cast(VideoStream, output.add_stream(video_name, rate=rate))
             video.width, video.height = size
-            video.pix_fmt = pixels
+            video.pix_fmt = "yuvj420p" if video_name == "mjpeg" else pixels
             video.gop_size = keyframe_every
             video.codec_context.thread_count = 1
             if times is not None:
