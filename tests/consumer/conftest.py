@@ -1,0 +1,23 @@
+"""Fixtures of the worker's tests: brokers and scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.delivery import Scene
+from tests.kafka_broker import Broker, kafka, mock_cluster, own_kafka
+
+__all__ = ["kafka", "mock_cluster", "own_kafka"]
+
+
+@pytest.fixture(params=["at_least_once", "exactly_once"])
+def scene(kafka: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """Topics of their own on the real broker, in either mode; its workers end with the test."""
+    made = Scene(kafka, tmp_path, delivery=request.param)
+    try:
+        yield made
+    finally:
+        made.stop()
