@@ -1,0 +1,1 @@
+"""The starter corpus: short labelled clips made of freely licensed pictures, sounds, words."""
