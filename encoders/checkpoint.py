@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from encoders.errors import ProfileError
 Array = npt.NDArray[np.generic]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {
+STORAGES: dict[str, np.dtype[Any]] = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
     "HalfStorage": np.dtype("<f2"),
@@ -36,7 +37,7 @@ STORAGES = {
     "IntStorage": np.dtype("<i4"),
     "BoolStorage": np.dtype("?"),
 }
-SAFETENSORS = {
+SAFETENSORS: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -79,12 +80,12 @@ class _Tensor:
     """A tensor as the pickle tells it, before its storage has been found."""
 
     storage: str
-    kind: np.dtype[np.generic]
+    kind: np.dtype[Any]
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def within(self, raw: npt.NDArray[np.uint8]) -> Array:
+    def inside(self, raw: npt.NDArray[np.uint8]) -> Array:
         storage = _array(raw, self.kind)
         size = self.kind.itemsize
         count = 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
@@ -111,10 +112,10 @@ def _read_zip(path: Path, content: npt.NDArray[np.uint8]) -> dict[str, Array]:
         if key.startswith("data/"):
             if info.compress_type != zipfile.ZIP_STORED:
                 raise ValueError("its arrays are compressed")
-            name, extra = struct.unpack_from("<HH", content, info.header_offset + 26)
+            name, extra = struct.unpack_from("<HH", content.data, info.header_offset + 26)
             start = info.header_offset + 30 + name + extra
             storages[key.removeprefix("data/")] = content[start : start + info.file_size]
-    return {name: tensor.within(storages[tensor.storage]) for name, tensor in described.items()}
+    return {name: tensor.inside(storages[tensor.storage]) for name, tensor in described.items()}
 
 
 def _read_legacy(path: Path, content: npt.NDArray[np.uint8]) -> dict[str, Array]:
@@ -132,7 +133,7 @@ def _read_legacy(path: Path, content: npt.NDArray[np.uint8]) -> dict[str, Array]
         end = position + 8 + count * kinds[key].itemsize
         storages[key] = content[position + 8 : end]
         position = end
-    return {name: tensor.within(storages[tensor.storage]) for name, tensor in described.items()}
+    return {name: tensor.inside(storages[tensor.storage]) for name, tensor in described.items()}
 
 
 def _tensors(loaded: object) -> dict[str, _Tensor]:
@@ -145,7 +146,7 @@ def _tensors(loaded: object) -> dict[str, _Tensor]:
     return {str(name): value for name, value in state.items() if isinstance(value, _Tensor)}
 
 
-def _array(raw: npt.NDArray[np.uint8], kind: np.dtype[np.generic]) -> Array:
+def _array(raw: npt.NDArray[np.uint8], kind: np.dtype[Any]) -> Array:
     return np.require(raw.view(kind), requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
@@ -160,7 +161,7 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no weights need")
         return found
 
-    def persistent_load(self, pid: object) -> tuple[str, np.dtype[np.generic]]:
+    def persistent_load(self, pid: object) -> tuple[str, np.dtype[Any]]:
         if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage"):
             raise pickle.UnpicklingError("it refers to something that is no storage")
         if not isinstance(pid[1], np.dtype) or (len(pid) > 5 and pid[5] is not None):
@@ -169,7 +170,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuild_tensor(
-    storage: tuple[str, np.dtype[np.generic]],
+    storage: tuple[str, np.dtype[Any]],
     offset: int,
     shape: tuple[int, ...],
     strides: tuple[int, ...],

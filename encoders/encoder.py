@@ -181,10 +181,11 @@ class Encoders:
         }
         seen = dict(zip(pictures, self._frame.encode(list(pictures.values())), strict=True))
         heard = dict(zip(sounds, self._audio.encode(list(sounds.values())), strict=True))
-        return [
-            MediaFeatures(visual, audio, *seen.get(i, (None, None)), heard.get(i))
-            for i, (visual, audio) in enumerate(states)
-        ]
+        features = []
+        for i, (visual, audio) in enumerate(states):
+            frames, bridge = seen.get(i, (None, None))
+            features.append(MediaFeatures(visual, audio, frames, bridge, heard.get(i)))
+        return features
 
 
 def _media_states(item: Item) -> tuple[State, State]:

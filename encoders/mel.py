@@ -13,8 +13,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from encoders.features import F32
+
+F64 = npt.NDArray[np.float64]
 
 AISFX_RATE = 44100
 AISFX_FRAMES = 100
@@ -40,12 +43,12 @@ def vggish(block: F32) -> F32:
     return np.asarray(np.log(magnitude @ _vggish_bands() + 0.01), np.float32)
 
 
-def hertz_to_mel(hertz: F32 | float) -> F32:
+def hertz_to_mel(hertz: F64 | float) -> F64:
     """The HTK mel scale."""
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0))
 
 
-def triangles(bands: int, bins: int, rate: int, low: float, high: float) -> F32:
+def triangles(bands: int, bins: int, rate: int, low: float, high: float) -> F64:
     """float64 [bins, bands]: HTK triangles whose slopes are straight on the mel scale."""
     centre = hertz_to_mel(np.linspace(0.0, rate / 2, bins))[:, None]
     edges = np.linspace(hertz_to_mel(low), hertz_to_mel(high), bands + 2)
@@ -63,17 +66,17 @@ def _frames(block: F32, count: int, window: int, hop: int) -> F32:
 
 
 @cache
-def _hann(size: int, *, periodic: bool) -> F32:
-    window: F32 = np.hanning(size + 1)[:-1] if periodic else np.hanning(size)
+def _hann(size: int, *, periodic: bool) -> F64:
+    window: F64 = np.hanning(size + 1)[:-1] if periodic else np.hanning(size)
     return window
 
 
 @cache
-def _aisfx_bands() -> F32:
+def _aisfx_bands() -> F64:
     weights = triangles(AISFX_BANDS, 1025, AISFX_RATE, 0.0, AISFX_RATE / 2)
     return np.asarray(weights / weights.sum(axis=0))
 
 
 @cache
-def _vggish_bands() -> F32:
+def _vggish_bands() -> F64:
     return triangles(VGGISH_BANDS, 257, VGGISH_RATE, 125.0, 7500.0)

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent / "profiles"
 
 BridgeKind = Literal["classes", "joint"]
 FrontEnd = Literal["aisfx", "vggish"]
-SETTINGS = "preprocessing languages scripts words dims frames sound bridge".split()
+SETTINGS = ("preprocessing", "languages", "scripts", "words", "dims", "frames", "sound", "bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _profile(data: dict[str, Any], folder: Path, weights_dir: Path | None) -> Pr
     classes = bridge.get("classes")
     return Profile(
         name=name,
-        digest=_digest(data, files),
+        digest=_digest(data, files, folder / classes if classes else None),
         preprocessing=data["preprocessing"],
         languages=frozenset(data["languages"]),
         scripts=frozenset(data["scripts"]),
@@ -209,11 +209,12 @@ def _source(entry: Mapping[str, str]) -> PackageSource | HubSource:
     return PackageSource(**entry) if "package" in entry else HubSource(**entry)
 
 
-def _digest(data: Mapping[str, Any], files: Mapping[str, WeightFile]) -> str:
+def _digest(data: Mapping[str, Any], files: Mapping[str, WeightFile], classes: Path | None) -> str:
     networks = {role: (n["network"], n.get("shape")) for role, n in data["networks"].items()}
     identity = {
         "weights": {role: file.sha256 for role, file in files.items()},
         "networks": networks,
+        "classes": hashlib.sha256(classes.read_bytes()).hexdigest() if classes else None,
         **{key: data[key] for key in SETTINGS},
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

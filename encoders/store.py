@@ -29,7 +29,9 @@ KINDS = {"float32": "F32", "int64": "I64", "bool": "BOOL"}
 
 
 class FeatureStore:
-    """Features of one profile, kept in ``blobs``. Thread-safe. Every method may raise StoreError."""
+    """Features of one profile, kept in ``blobs``. Thread-safe. Every method may
+    raise StoreError.
+    """
 
     def __init__(self, blobs: Blobs, profile: Profile) -> None:
         self._blobs = blobs
@@ -59,17 +61,17 @@ class FeatureStore:
         record = _unpack(self._blobs.get(self._words_key(words)), ("text",))
         if record is None:
             return None
-        states, arrays = record
-        return TextFeatures(states[0], arrays.get("sentence"), arrays.get("tokens"))
+        (state,), arrays = record
+        return TextFeatures(state, arrays.get("sentence"), arrays.get("tokens"))
 
     def media(self, digest: str) -> MediaFeatures | None:
         """The part of the features that follows from the file."""
         record = _unpack(self._blobs.get(self._media_key(digest)), ("visual", "audio"))
         if record is None:
             return None
-        states, arrays = record
+        (visual, audio), arrays = record
         return MediaFeatures(
-            *states, arrays.get("frames"), arrays.get("bridge"), arrays.get("heard")
+            visual, audio, arrays.get("frames"), arrays.get("bridge"), arrays.get("heard")
         )
 
     def keep(
@@ -81,8 +83,9 @@ class FeatureStore:
         fingerprint: str | None = None,
         known: Known | None = None,
     ) -> None:
-        """Keep what ``known`` doesn't have yet. A failed modality is not kept, so it is tried again.
+        """Keep what ``known`` doesn't have yet.
 
+        A failed modality is not kept, so that it is tried again.
         ``digest``: the sha256 of the video's bytes; None where they could not be read.
         """
         text, media = split(features)
