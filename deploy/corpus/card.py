@@ -99,8 +99,12 @@ def _channels(clips: tuple[Clip, ...]) -> str:
                 }.get(where, "by two channels or more")
             ] += 1
     rows = [(name, count, _share(count, pairs)) for name, count in only.most_common()]
+    silent = sum(not any(tag in clip.title.lower() for tag in clip.tags) for clip in clips)
     sounds = ", ".join(f"{kind} {_share(count, len(clips))}" for kind, count in kinds.most_common())
-    return f"{_table(('a true tag can be found', 'pairs', 'share'), rows)}\n\nSound: {sounds}."
+    return (
+        f"{_table(('a true tag can be found', 'pairs', 'share'), rows)}\n\nSound: {sounds}. "
+        f"{_share(silent, len(clips))} of the titles have none of the clip's tags in them."
+    )
 
 
 def _frequencies(clips: tuple[Clip, ...]) -> str:
