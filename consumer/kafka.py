@@ -244,7 +244,8 @@ def create_topics(
             log.info("created topic %s with %d partitions", name, count)
         except (KafkaException, TimeoutError) as error:
             if client_error(error).code() != ClientError.TOPIC_ALREADY_EXISTS:
-                log.warning("topic %s is missing and could not be created: %s", name, error)
+                why = str(error) or type(error).__name__
+                log.warning("topic %s is missing and could not be created: %s", name, why)
 
 
 class GroupState:

@@ -11,9 +11,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
@@ -22,7 +24,12 @@ from urllib.request import urlopen
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from consumer.kafka import headers_of
+from consumer.pipeline import Stages
+from consumer.settings import load_settings
+from consumer.worker import Worker
+from encoders.errors import ReeltagError
 from tests.kafka_broker import Broker, free_port, unique
+from tests.light import light_stages
 
 ROOT = Path(__file__).parent.parent
 UPLOADED_AT = "2026-01-01T00:00:00Z"
@@ -141,6 +148,39 @@ class Scene:
         self.workers.append(made)
         return made
 
+    @contextmanager
+    def here(self, stages: Stages | None = None, **settings: object) -> Iterator[Worker]:
+        """A worker inside this process, in a thread; it drains at the end of the block."""
+        given: dict[str, object] = {"kafka": {}, "http_port": 0}
+        kafka: dict[str, object] = {}
+        for name, value in self.settings.items():
+            plain = name.removeprefix("REELTAG_").lower()
+            if plain.startswith("kafka__"):
+                kafka[plain.removeprefix("kafka__")] = value
+            else:
+                given[plain] = value
+        given["kafka"] = kafka
+        worker = Worker(load_settings(None, **{**given, **settings}), stages or light_stages())
+        failed: list[Exception] = []
+
+        def run() -> None:
+            try:
+                worker.run()
+            except ReeltagError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=run, name="worker")
+        thread.start()
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            thread.join(60)
+        if failed:
+            raise failed[0]
+        if thread.is_alive():
+            raise TimeoutError("the worker did not end")
+
     def committed(self) -> dict[int, int]:
         """The group's committed offset of each uploads partition; -1001 where there is none."""
         asked = [TopicPartition(self.uploads, number) for number in range(self.partitions)]
@@ -193,6 +233,7 @@ class Scene:
         """Kill the workers that are left."""
         for worker in self.workers:
             worker.kill()
+        del self.producer
 
     def _reader(self, *, committed: bool = True) -> Consumer:
         return Consumer(

@@ -21,3 +21,14 @@ def scene(kafka: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(params=["mock", pytest.param("kafka", marks=pytest.mark.kafka)])
+def either(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """At least once, on the mock cluster and on the real broker: one contract for both."""
+    name = "mock_cluster" if request.param == "mock" else "kafka"
+    made = Scene(request.getfixturevalue(name), tmp_path)
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,213 @@
+"""What the worker promises of single events, on the mock cluster and on Apache Kafka alike."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from consumer.kafka import headers_of
+from consumer.work import Outcome
+from consumer.worker import Worker
+from tests.delivery import Scene, audit
+from tests.light import light_stages
+
+
+def eventually(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until it is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def page(worker: Worker, path: str) -> tuple[int, str]:
+    """Status and text of a page of the worker's HTTP server."""
+    try:
+        with urlopen(f"http://127.0.0.1:{worker.http_port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def counted(worker: Worker) -> dict[str, float]:
+    """The outcome counter."""
+    values = {}
+    for outcome in Outcome:
+        values[str(outcome)] = worker.metrics.registry.get_sample_value(
+            "reeltag_outcomes_total", {"outcome": str(outcome)}
+        )
+    return {name: value for name, value in values.items() if value}
+
+
+def test_every_upload_ends_as_one_counted_outcome(either: Scene) -> None:
+    either.upload("good")
+    either.upload("dark", "light:degraded")
+    either.upload("gone", "light:missing")
+    either.upload("evil", "light:refused")
+    either.upload("bomb", "light:crash")
+    either.upload("odd", "light:broken")
+    either.upload("wait", "light:down:2")
+    either.upload("old")
+    either.upload("old", event_type="deleted")
+    either.send("junk", b"{no json", "junk")
+    with either.here() as worker:
+        either.wait(60)
+        counts = counted(worker)
+    assert counts == {"tagged": 3, "degraded": 1, "deleted": 1, "dead_lettered": 5}
+    found = audit(either)
+    assert found.clean
+    assert not found.repeated
+    assert found.outcomes == counts
+    assert found.last["old"] == "deleted"
+
+
+def test_a_dead_letter_keeps_key_and_bytes_and_says_where_and_why(either: Scene) -> None:
+    either.upload("gone", "light:missing")
+    with either.here():
+        either.wait(60)
+    [letter] = either.read(either.dlq)
+    [sent] = either.sent
+    headers = headers_of(letter)
+    assert headers.pop("failed_at").endswith("Z")
+    assert headers == {
+        "source_topic": either.uploads,
+        "source_partition": str(sent.partition),
+        "source_offset": str(sent.offset),
+        "source_consumer_group": either.name,
+        "video_version": "1",
+        "attempts": "1",
+        "stage": "fetch",
+        "reason": "not_found",
+        "error": "there is nothing there; check the URI",
+        "bundle_version": "light",
+    }
+    assert letter.key() == b"gone"
+    assert json.loads(letter.value() or b"")["event_id"] == "gone-1"
+
+
+def test_a_message_without_key_is_a_dead_letter_of_its_own(either: Scene) -> None:
+    either.producer.produce(either.uploads, value=b"{}", partition=0)
+    either.producer.produce(either.uploads, value=None, key=b"v", partition=0)
+    either.producer.flush(10)
+    with either.here() as worker:
+        either.wait(60)
+        assert counted(worker) == {"dead_lettered": 2}
+    assert sorted(str(letter.key()) for letter in either.read(either.dlq)) == ["None", "b'v'"]
+
+
+def test_one_videos_events_keep_their_order_and_others_run_past_it(either: Scene) -> None:
+    either.upload("slow", "light:slow:1.5")
+    either.upload("slow", "light:ok")
+    for number in range(30):
+        either.upload(f"quick-{number}")
+    with either.here() as worker:
+        eventually(lambda: counted(worker).get("tagged") == 30)
+        either.wait(60)
+    found = audit(either)
+    assert found.clean
+    assert found.out_of_order == 0
+    assert found.last["slow"] == [2, 1]
+
+
+def test_a_transient_error_blocks_no_other_video_and_keeps_its_own_order(either: Scene) -> None:
+    either.upload("down", "light:down:3")
+    either.upload("down", "light:ok")
+    for number in range(30):
+        either.upload(f"quick-{number}")
+    with either.here() as worker:
+        eventually(lambda: counted(worker).get("tagged", 0) >= 30)
+        either.wait(60)
+    found = audit(either)
+    assert found.clean
+    assert found.out_of_order == 0
+    assert found.last["down"] == [2, 1]
+
+
+def test_retries_are_bounded_and_then_a_dead_letter(either: Scene) -> None:
+    either.upload("down", "light:down:1000")
+    with either.here(retry_attempts=4, retry_seconds=0.05):
+        either.wait(60)
+    [letter] = either.read(either.dlq)
+    headers = headers_of(letter)
+    assert (headers["attempts"], headers["reason"]) == ("4", "unavailable")
+
+
+def test_a_full_pipeline_pauses_and_goes_on(either: Scene) -> None:
+    for number in range(120):
+        either.upload(f"v{number}")
+    stages = light_stages(seconds=0.01)
+    with either.here(stages, in_flight_events=6) as worker:
+        most = 0.0
+
+        def done() -> bool:
+            nonlocal most
+            load = worker.metrics.registry.get_sample_value("reeltag_in_flight_events") or 0.0
+            most = max(most, load)
+            return either.settled()
+
+        either.wait(60, done)
+    assert audit(either).clean
+    assert most <= 6 + 200  # what one turn of the poll loop may bring beyond the bound
+
+
+def test_health_pages(either: Scene) -> None:
+    either.upload("v")
+    with either.here() as worker:
+        eventually(lambda: page(worker, "/readyz")[0] == 200)
+        either.wait(60)
+        assert page(worker, "/livez") == (200, "ok\n")
+        status, text = page(worker, "/metrics")
+        assert status == 200
+        assert 'reeltag_outcomes_total{outcome="tagged"} 1.0' in text
+        assert page(worker, "/")[0] == 404
+
+
+def test_too_many_dead_letters_stop_the_intake_and_say_so(either: Scene) -> None:
+    for number in range(60):
+        either.upload(f"bad-{number}", "light:missing")
+    with either.here(dead_letter_window=20, dead_letter_limit=0.5, in_flight_events=5) as worker:
+        eventually(lambda: "too many dead letters" in page(worker, "/readyz")[1])
+        eventually(lambda: "limit_reached 1.0" in page(worker, "/metrics")[1])
+        assert page(worker, "/livez")[0] == 200
+    for number in range(60):
+        either.upload(f"good-{number}")
+    with either.here() as worker:
+        either.wait(60)
+        assert page(worker, "/readyz")[0] == 200
+    found = audit(either)
+    assert found.clean
+    assert not found.repeated
+
+
+def test_ending_finishes_what_is_under_way_and_leaves_the_rest_to_the_next(either: Scene) -> None:
+    for number in range(40):
+        either.upload(f"v{number}", "light:slow:0.1")
+    either.producer.flush()
+    with either.here() as worker:
+        eventually(lambda: bool(counted(worker)))
+    assert 0 < len(either.read(either.tags)) < 40
+    with either.here():
+        either.wait(60)
+    found = audit(either)
+    assert found.clean
+    assert not found.repeated
+
+
+@pytest.mark.kafka
+def test_a_dead_letter_too_large_for_the_broker_leaves_its_value_at_the_source(
+    scene: Scene,
+) -> None:
+    scene.upload("large", "light:missing", description="x" * 999_700)
+    scene.upload("small", "light:missing")
+    with scene.here():
+        scene.wait(60)
+    letters = {letter.key(): letter for letter in scene.read(scene.dlq)}
+    assert letters[b"large"].value() is None
+    assert int(headers_of(letters[b"large"])["value_omitted"]) > 999_700
+    assert letters[b"small"].value() is not None
