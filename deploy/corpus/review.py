@@ -18,4 +18,9 @@ Known flaws: most pictures are drawings; the photographs are mainly of animals, 
 places. Keywords of emoji are generous (*heart suit* on a heart). A melody is always tagged with
 its instrument, so music is identified better than in real uploads. Recordings of things are on
 few clips.
+
+Different hands often draw a thing alike: a search for the nearest 12 × 12 thumbnails among the
+bare pictures (before backgrounds, movement and compression, so more than frames give away) has
+56 % of the true tags of a test clip among 116 candidates, and 29 % of its first three tags are
+true.
 """.strip()
