@@ -1,0 +1,261 @@
+"""The five channels: which parts each is made of.
+
+text         neighbours by sentence, neighbours by words, names in the words, names near in meaning
+visual       neighbours by picture, names near the picture
+audio        neighbours by sound
+classifier   the multimodal network, the linear model on words, the uploader's other videos
+multimodal   neighbours by fused embedding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.features import Features, Modality, State
+from recall.candidates import Channel, Hint
+from recall.classifier import Classifier, Fused
+from recall.dataset import MODALITIES
+from recall.library import Library
+from recall.mixing import Mixer
+from recall.names import NameMatcher
+from recall.parts import (
+    Batch,
+    Column,
+    NameSearch,
+    Neighbours,
+    VectorNeighbours,
+    WordNeighbours,
+    carried,
+    name_column,
+    network_column,
+    uploader_column,
+    word_column,
+)
+from recall.proposals import Proposals
+from recall.uploader import UploaderHistory
+from recall.views import Dims, Spaces, Views, views_of
+from recall.words import WordClassifier
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+MODALITY_OF = {
+    Channel.TEXT: Modality.TEXT,
+    Channel.VISUAL: Modality.VISUAL,
+    Channel.AUDIO: Modality.AUDIO,
+}
+
+_SHARE, _COSINE, _CERTAIN, _LOG_ODDS, _PRIOR = (
+    (0.0, 0.5),
+    (0.1, 0.8),
+    (0.0, 1.0),
+    (-6.0, 0.0),
+    (-9e9, 9e9),
+)
+# From untrained log odds -6 to 0, by column: what a score means before any label has been seen.
+UNTRAINED: Mapping[Channel, tuple[tuple[float, float], ...]] = {
+    Channel.TEXT: (_SHARE, _COSINE, _SHARE, _COSINE, _CERTAIN, _COSINE, _PRIOR),
+    Channel.VISUAL: (_SHARE, _COSINE, _COSINE, _PRIOR),
+    Channel.AUDIO: (_SHARE, _COSINE, _PRIOR),
+    Channel.CLASSIFIER: (_LOG_ODDS, _CERTAIN, _SHARE, _PRIOR),
+    Channel.MULTIMODAL: (_SHARE, _COSINE, _PRIOR),
+}
+WORDS_COLUMN = 1  # of the classifier's columns: the linear model on words
+
+
+def untrained_mixers() -> dict[Channel, Mixer]:
+    """The mixers of a bundle made without labelled videos."""
+    return {channel: Mixer.untrained(curves) for channel, curves in UNTRAINED.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """All parts, ready to search. ``prior`` float32 [V]: log share of labelled videos by tag."""
+
+    dims: Dims
+    spaces: Spaces
+    library: Library
+    prior: F32
+    sentence: VectorNeighbours
+    picture: VectorNeighbours
+    sound: VectorNeighbours
+    fused: VectorNeighbours | None
+    words: WordNeighbours
+    matcher: NameMatcher
+    meaning: NameSearch
+    bridge: NameSearch
+    history: UploaderHistory
+    classifier: Classifier | None
+    word_classifier: WordClassifier | None
+
+    def batch(
+        self,
+        features: Sequence[Features],
+        uploader_ids: Sequence[str | None],
+        without: I32 | None = None,
+    ) -> Batch:
+        """Make a batch ready; see :class:`Batch` for ``without``."""
+        views = views_of(features, self.dims)
+        has_words = {int(row) for row in views.used(Modality.TEXT)}
+        texts = tuple(w.text if row in has_words else "" for row, w in enumerate(views.words))
+        word_rows = self.words.index.space.rows(texts)
+        return Batch(
+            views,
+            tuple(uploader_ids),
+            texts,
+            word_rows,
+            None if self.word_classifier is None else self.word_classifier.scores(word_rows),
+            self.fuse(views),
+            without,
+        )
+
+    def fuse(self, views: Views) -> Fused | None:
+        """The network's outputs; None where there is no network."""
+        if self.classifier is None:
+            return None
+        return self.classifier.network(*network_inputs(views, self.spaces))
+
+    def columns(self, batch: Batch, channel: Channel) -> list[Column]:
+        """The channel's columns, in the order of UNTRAINED but for the prior."""
+        if channel is Channel.CLASSIFIER:
+            return [
+                network_column(batch, self.classifier),
+                word_column(batch),
+                uploader_column(batch, self.history),
+            ]
+        columns: list[Column] = []
+        for found, part in self.neighbours(batch, channel):
+            columns += carried(batch, found, part.carry, self.library)
+        rows = batch.views.used(MODALITY_OF[channel]) if channel in MODALITY_OF else None
+        if channel is Channel.TEXT and rows is not None:
+            columns.append(name_column(batch, self.matcher))
+            columns.append(self.meaning.column(batch, batch.views.sentence[rows], rows))
+        if channel is Channel.VISUAL and rows is not None:
+            columns.append(self.bridge.column(batch, batch.views.bridge[rows], rows))
+        return columns
+
+    def neighbours(
+        self, batch: Batch, channel: Channel
+    ) -> list[tuple[Neighbours, VectorNeighbours | WordNeighbours]]:
+        """The labelled videos that a channel finds near, by each of its ways of looking."""
+        views, without = batch.views, batch.without
+        if channel is Channel.CLASSIFIER:
+            return []
+        if channel is Channel.MULTIMODAL:
+            rows = views.any_used()
+            if self.fused is None or batch.fused is None:
+                nobody = VectorNeighbours(self.sound.index, self.sound.carry)
+                none = Neighbours(
+                    rows[:0], np.zeros((0, 1), dtype=np.int32), np.zeros((0, 1), dtype=np.float32)
+                )
+                return [(none, nobody)]
+            vectors = batch.fused.fused[rows]
+            return [(self.fused.find(vectors, rows, self.library, without), self.fused)]
+        part, vectors = {
+            Channel.TEXT: (self.sentence, views.sentence),
+            Channel.VISUAL: (self.picture, views.picture),
+            Channel.AUDIO: (self.sound, views.sound),
+        }[channel]
+        space = {
+            Channel.TEXT: self.spaces.sentence,
+            Channel.VISUAL: self.spaces.picture,
+            Channel.AUDIO: self.spaces.sound,
+        }[channel]
+        rows = views.used(MODALITY_OF[channel])
+        found = part.find(space.place(vectors[rows]), rows, self.library, without)
+        if channel is Channel.TEXT:
+            return [(found, part), (self.words.find(batch, self.library), self.words)]
+        return [(found, part)]
+
+    def with_example(self, video_id: str, features: Features, tag: int) -> Channels:
+        """With one more labelled video to carry ``tag`` over from, in each space it has."""
+        number = np.asarray([len(self.library)])
+        views = views_of([features], self.dims)
+        fused = self.fuse(views)
+
+        def also(part: VectorNeighbours, vectors: F32, known: bool) -> VectorNeighbours:
+            return replace(part, index=part.index.added(vectors, number)) if known else part
+
+        text, visual, audio = (bool(used) for used in views.used_mask()[0])
+        together = self.fused
+        if together is not None and fused is not None:
+            together = also(together, fused.fused, text or visual or audio)
+        library = self.library.added(
+            video_id, np.asarray([tag], dtype=np.int32), self.library.width
+        )
+        return replace(
+            self,
+            library=library,
+            history=UploaderHistory(library),
+            sentence=also(self.sentence, self.spaces.sentence.place(views.sentence), text),
+            picture=also(self.picture, self.spaces.picture.place(views.picture), visual),
+            sound=also(self.sound, self.spaces.sound.place(views.sound), audio),
+            fused=together,
+        )
+
+    def hints(self, batch: Batch, pairs: Proposals, words_curve: Mixer) -> dict[Hint, F32]:
+        """Each hint for each pair, float32 [P]; NaN where the video lacks what it takes."""
+        text = batch.spoke(batch.views.used(Modality.TEXT))[pairs.video]
+        visual = batch.spoke(batch.views.used(Modality.VISUAL))[pairs.video]
+        has_terms = (batch.word_rows.terms.lengths > 0)[pairs.video]
+        nothing = np.full(len(pairs), np.nan, dtype=np.float32)
+        words = nothing
+        if batch.word_scores is not None:
+            log_odds = words_curve.curves[WORDS_COLUMN](batch.word_scores[pairs.video, pairs.tag])
+            words = np.where(has_terms, 1 / (1 + np.exp(-log_odds)), np.nan)
+        meaning = self.meaning.cosines(batch.views.sentence, pairs)
+        bridge = self.bridge.cosines(batch.views.bridge, pairs)
+        return {
+            Hint.WORDS: words.astype(np.float32),
+            Hint.NAME: _looked_up(name_column(batch, self.matcher), pairs, len(self.prior)),
+            Hint.UPLOADER: _looked_up(uploader_column(batch, self.history), pairs, len(self.prior)),
+            Hint.BRIDGE: np.where(visual, bridge, np.nan).astype(np.float32),
+            Hint.MEANING: np.where(text, meaning, np.nan).astype(np.float32),
+            Hint.PRIOR: self.prior[pairs.tag],
+        }
+
+
+def network_inputs(views: Views, spaces: Spaces) -> tuple[F32, F32, F32, F32]:
+    """What the fusion network is given: sentence, picture and bridge, sound, which are used."""
+    used = views.used_mask()
+    picture = np.concatenate([spaces.picture.place(views.picture), views.bridge], axis=1)
+    return (
+        spaces.sentence.place(views.sentence) * used[:, :1],
+        picture * used[:, 1:2],
+        spaces.sound.place(views.sound) * used[:, 2:],
+        used,
+    )
+
+
+def silence(features: Features, channel: Channel, has_network: bool) -> str | None:
+    """Why a channel has nothing to go by for this video; None where it has."""
+    if channel in MODALITY_OF:
+        return _WHY.get(features.states[MODALITY_OF[channel]])
+    if all(features.states[modality] is not State.USED for modality in MODALITIES):
+        return "no modality could be used"
+    if channel is Channel.MULTIMODAL and not has_network:
+        return "the bundle was trained without labelled videos"
+    return None
+
+
+_WHY = {
+    State.MISSING: "the video has none",
+    State.FAILED: "it could not be read",
+    State.UNSUPPORTED: "the language is not among the profile's",
+}
+
+
+def _looked_up(column: Column, pairs: Proposals, width: int) -> F32:
+    """The column's scores of these pairs: 0 where not proposed, NaN where it was silent."""
+    keys, wanted = column.proposals.keys(width), pairs.keys(width)
+    out = np.where(column.spoke[pairs.video], 0.0, np.nan).astype(np.float32)
+    if len(keys):
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        hit = keys[at] == wanted
+        out[hit] = column.proposals.score[at[hit]]
+    return out

@@ -1,0 +1,181 @@
+"""The multimodal classifier at serving: one ONNX network a video, one vector a tag.
+
+The network fuses what it is given of words, picture and sound (it weighs the modalities anew for
+every video) into a hidden vector and a name query. A tag's score is
+
+    hidden · embedding + bias + query · name
+
+where ``name`` is the frozen vector of the tag's name. A tag that was never trained has no embedding
+of its own; it is found by its name alone. Over a large vocabulary the sum is one inner product, and
+the best tags are searched for instead of all being scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from encoders.errors import BundleError
+from recall.arrays import read_arrays, write_arrays
+from recall.index import VectorIndex
+from recall.proposals import Proposals
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+SCORED_IN_FULL_UP_TO = 20_000
+INPUTS = ("sentence", "picture", "sound", "used")
+OUTPUTS = ("hidden", "query", "fused", "gates")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """What the network makes of B videos, float32.
+
+    ``hidden`` [B, d] and ``query`` [B, Db] meet the tags; ``fused`` [B, f] has unit length and is
+    compared between videos; ``gates`` [B, 3]: how much each modality counted, adding up to 1.
+    """
+
+    hidden: F32
+    query: F32
+    fused: F32
+    gates: F32
+
+    def take(self, rows: I64) -> Fused:
+        """The videos at ``rows``."""
+        return Fused(self.hidden[rows], self.query[rows], self.fused[rows], self.gates[rows])
+
+
+class Network(Protocol):
+    """What fuses: the ONNX session when serving, the torch module while training."""
+
+    def __call__(self, sentence: F32, picture: F32, sound: F32, used: F32) -> Fused:
+        """Fuse B videos, each given in its modality's space; ``used`` float32 [B, 3] of 0 and 1."""
+
+    @property
+    def model(self) -> bytes:
+        """The network as an ONNX file."""
+
+
+class FusionNetwork:
+    """The ONNX network. Sessions are safe to share between threads."""
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._model = model
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except (RuntimeError, ValueError) as error:
+            raise BundleError("the fusion network can't be read; build the bundle again") from error
+
+    @property
+    def model(self) -> bytes:
+        """The network as an ONNX file."""
+        return self._model
+
+    def __call__(self, sentence: F32, picture: F32, sound: F32, used: F32) -> Fused:
+        """Fuse B videos, each given in its modality's space; ``used`` float32 [B, 3] of 0 and 1."""
+        given = dict(zip(INPUTS, (sentence, picture, sound, used), strict=True))
+        return Fused(*(np.asarray(out) for out in self._session.run(list(OUTPUTS), given)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagScorer:
+    """The tags' side. ``embeddings`` float32 [V, d], ``bias`` [V], ``names`` [V, Db].
+
+    ``search`` is an index over [embedding | name | bias], where there are too many to score whole.
+    """
+
+    embeddings: F32
+    bias: F32
+    names: F32
+    search: VectorIndex | None
+
+    @classmethod
+    def build(cls, embeddings: F32, bias: F32, names: F32, *, seed: int = 0) -> TagScorer:
+        """With a search index where the vocabulary is large."""
+        search = None
+        if len(embeddings) > SCORED_IN_FULL_UP_TO:
+            rows = np.concatenate([embeddings, names, bias[:, None]], axis=1)
+            search = VectorIndex.build(rows, np.arange(len(rows)), seed=seed)
+        return cls(embeddings, bias, names, search)
+
+    def best(self, fused: Fused, keep: int, rows: I64) -> Proposals:
+        """The ``keep`` best tags of each video, by log odds; ``rows`` int64 [B] are the videos."""
+        if self.search is None:
+            return Proposals.of_dense(self.all(fused), keep, rows)
+        ones = np.ones((len(fused.hidden), 1), dtype=np.float32)
+        tags, scores = self.search.search(
+            np.concatenate([fused.hidden, fused.query, ones], axis=1), keep
+        )
+        found = tags.ravel() >= 0
+        pairs = Proposals(np.repeat(rows, keep)[found], tags.ravel()[found], scores.ravel()[found])
+        order = np.lexsort((pairs.tag, pairs.video))
+        return Proposals(pairs.video[order], pairs.tag[order], pairs.score[order])
+
+    def all(self, fused: Fused) -> F32:
+        """float32 [B, V]: every tag's log odds."""
+        scores: F32 = fused.hidden @ self.embeddings.T + fused.query @ self.names.T + self.bias
+        return scores
+
+    def added(self, name: F32) -> TagScorer:
+        """With one more tag, known by its name's vector [Db] only; its bias is a rare tag's."""
+        embedding = np.zeros((1, self.embeddings.shape[1]), dtype=np.float32)
+        bias = np.quantile(self.bias, 0.1, keepdims=True).astype(np.float32)
+        search = self.search
+        if search is not None:
+            row = np.concatenate([embedding, name[None], bias[:, None]], axis=1)
+            search = search.added(row, np.asarray([len(self.bias)]))
+        return TagScorer(
+            np.concatenate([self.embeddings, embedding]),
+            np.concatenate([self.bias, bias]),
+            np.concatenate([self.names, name[None]]),
+            search,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """The network and the tags' side of it."""
+
+    network: Network
+    tags: TagScorer
+
+    def save(self, folder: Path) -> None:
+        """Write into a new folder; vectors in half precision. Names are kept by their owner."""
+        write_arrays(
+            folder,
+            {
+                "embeddings": self.tags.embeddings.astype(np.float16),
+                "bias": self.tags.bias.astype(np.float32),
+            },
+        )
+        (folder / "network.onnx").write_bytes(self.network.model)
+        if self.tags.search is not None:
+            self.tags.search.save(folder / "search")
+
+    @classmethod
+    def load(cls, folder: Path, names: F32, threads: int = 1) -> Classifier:
+        """Read what :meth:`save` wrote; raises BundleError."""
+        arrays = read_arrays(folder)
+        try:
+            model = (folder / "network.onnx").read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{folder}/network.onnx can't be read; build the bundle again"
+            ) from error
+        search = VectorIndex.load(folder / "search") if (folder / "search").is_dir() else None
+        tags = TagScorer(
+            arrays["embeddings"].astype(np.float32), np.asarray(arrays["bias"]), names, search
+        )
+        return cls(FusionNetwork(model, threads), tags)

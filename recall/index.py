@@ -1,0 +1,167 @@
+"""Nearest labelled videos (or tag names) by inner product of unit vectors, over FAISS.
+
+An index is an immutable main part and a flat delta of what was added since. Adding makes a new
+index that shares the main part, so a search never runs beside a change: swap the whole snapshot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from encoders.errors import BundleError
+from recall.arrays import read_arrays, write_arrays
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+NOBODY = -1
+EXACT_UP_TO = 20_000
+_TARGET_RECALL = 0.97
+_QUERIES_TO_TUNE = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorIndex:
+    """Vectors with a number each.
+
+    ``main``   a FAISS index, 8 bits a dimension: exhaustive up to EXACT_UP_TO vectors, above that
+               in inverted lists (IVF) of which as many are searched as give the target recall.
+    ``rows``   int32 [M]: the numbers of the main part's vectors.
+    ``delta``  float32 [E, D] and ``delta_rows`` int32 [E]: vectors added since.
+    """
+
+    main: Any
+    rows: I32
+    delta: F32
+    delta_rows: I32
+
+    @classmethod
+    def build(cls, vectors: F32, rows: npt.NDArray[np.integer], *, seed: int = 0) -> VectorIndex:
+        """Index unit vectors float32 [M, D] under the numbers ``rows`` [M]."""
+        count, width = vectors.shape
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        if count <= EXACT_UP_TO:
+            main = faiss.IndexScalarQuantizer(
+                width, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+            )
+            if count:
+                main.train(vectors)
+                main.add(vectors)
+        else:
+            main = _lists(vectors, seed)
+        return cls(
+            main,
+            np.asarray(rows, dtype=np.int32),
+            np.zeros((0, width), dtype=np.float32),
+            np.zeros(0, dtype=np.int32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.delta_rows)
+
+    def added(self, vectors: F32, rows: npt.NDArray[np.integer]) -> VectorIndex:
+        """A new index with more vectors; this one stays as it is."""
+        return VectorIndex(
+            self.main,
+            self.rows,
+            np.concatenate([self.delta, vectors.astype(np.float32)]),
+            np.concatenate([self.delta_rows, np.asarray(rows, dtype=np.int32)]),
+        )
+
+    def search(self, queries: F32, k: int) -> tuple[I32, F32]:
+        """The ``k`` nearest of each query, best first: numbers and inner products, both [B, k].
+
+        Where there are fewer, the number is -1 and the product -inf.
+        """
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        numbers = np.full((len(queries), k), NOBODY, dtype=np.int32)
+        products = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        if not len(queries):
+            return numbers, products
+        found = min(k, len(self.rows))
+        if found:
+            near, places = self.main.search(queries, found)
+            numbers[:, :found] = np.where(places >= 0, self.rows[places], NOBODY)
+            products[:, :found] = np.where(places >= 0, near, -np.inf)
+        if len(self.delta_rows):
+            extra = queries @ self.delta.T
+            products = np.concatenate([products, extra], axis=1)
+            numbers = np.concatenate(
+                [numbers, np.broadcast_to(self.delta_rows, extra.shape)], axis=1
+            )
+            order = np.argsort(-products, axis=1, kind="stable")[:, :k]
+            numbers = np.take_along_axis(numbers, order, axis=1)
+            products = np.take_along_axis(products, order, axis=1)
+        return numbers, products
+
+    def search_without(self, queries: F32, k: int, group: I32, banned: I32) -> tuple[I32, F32]:
+        """As :meth:`search`, leaving out every number of the group that is banned for a query.
+
+        ``group`` int32, by number; ``banned`` int32 [B]. Searches wider until k others are found.
+        """
+        wide = min(2 * k, max(len(self), 1))
+        while True:
+            numbers, products = self.search(queries, wide)
+            shut_out = (group[numbers] == banned[:, None]) & (numbers != NOBODY)
+            products[shut_out] = -np.inf
+            numbers[shut_out] = NOBODY
+            enough = (numbers != NOBODY).sum(axis=1).min(initial=k) >= k
+            if enough or wide >= len(self):
+                break
+            wide = min(4 * wide, len(self))
+        order = np.argsort(-products, axis=1, kind="stable")[:, :k]
+        numbers = np.take_along_axis(numbers, order, axis=1)
+        products = np.take_along_axis(products, order, axis=1)
+        if numbers.shape[1] < k:
+            short = ((0, 0), (0, k - numbers.shape[1]))
+            numbers = np.pad(numbers, short, constant_values=NOBODY)
+            products = np.pad(products, short, constant_values=-np.inf)
+        return numbers, products
+
+    def save(self, folder: Path) -> None:
+        """Write into a new folder."""
+        write_arrays(
+            folder, {"rows": self.rows, "delta": self.delta, "delta_rows": self.delta_rows}
+        )
+        faiss.write_index(self.main, str(folder / "main.faiss"))
+
+    @classmethod
+    def load(cls, folder: Path) -> VectorIndex:
+        """Map what :meth:`save` wrote; raises BundleError where it is damaged."""
+        arrays = read_arrays(folder)
+        try:
+            main = faiss.read_index(str(folder / "main.faiss"), faiss.IO_FLAG_MMAP_IFC)
+            return cls(main, arrays["rows"], arrays["delta"], arrays["delta_rows"])
+        except (RuntimeError, KeyError) as error:
+            raise BundleError(
+                f"the index in {folder} can't be read; build the bundle again"
+            ) from error
+
+
+def _lists(vectors: F32, seed: int) -> Any:
+    """Inverted lists over 8-bit vectors; as few are probed as reach the target recall@100."""
+    count, width = vectors.shape
+    lists = int(4 * np.sqrt(count))
+    main: Any = faiss.index_factory(width, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+    main.cp.seed = seed
+    main.cp.niter = 10
+    random = np.random.default_rng(seed)
+    main.train(vectors[np.sort(random.permutation(count)[: 40 * lists])])
+    main.add(vectors)
+    queries = vectors[np.sort(random.permutation(count)[:_QUERIES_TO_TUNE])]
+    exact = np.argsort(-(queries @ vectors.T), axis=1)[:, :100]
+    main.nprobe = 4
+    while main.nprobe < lists:
+        _, found = main.search(queries, 100)
+        hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
+        if np.mean(hits) / exact.shape[1] >= _TARGET_RECALL:
+            break
+        main.nprobe = min(lists, 2 * main.nprobe)
+    return main

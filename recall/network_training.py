@@ -1,0 +1,245 @@
+"""Training the fusion network and the tags' embeddings together. Needs torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from recall.classifier import Classifier, TagScorer
+from recall.losses import Loss, alike, asymmetric, plain, selective
+from recall.network import Fusion, Shape, TorchNetwork
+from recall.ragged import Ragged
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+Report = Callable[[str, float], None]
+
+ALL_TAGS_UP_TO = 20_000
+_HELD_OUT_SCORES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the network is trained."""
+
+    loss: Loss = Loss.ASYMMETRIC
+    epochs: int = 30
+    batch: int = 128
+    rate: float = 1.5e-3
+    tag_rate: float = 4e-3
+    decay: float = 0.02
+    dropout: float = 0.2
+    modality_dropout: float = 0.15
+    tag_dropout: float = 0.2
+    likeness: float = 0.3
+    temperature: float = 0.1
+    negatives: int = 4096
+    patience: int = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """N labelled videos as the network is given them.
+
+    ``inputs``: sentence, picture and sound float32 [N, …]; ``used`` float32 [N, 3].
+    """
+
+    inputs: tuple[F32, F32, F32]
+    used: F32
+    labels: Ragged[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.used)
+
+    def take(self, rows: I64) -> Examples:
+        """The videos at ``rows``."""
+        a, b, c = self.inputs
+        return Examples((a[rows], b[rows], c[rows]), self.used[rows], self.labels.take(rows))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What training gives: the classifier, after how many epochs it was best, and how good then."""
+
+    classifier: Classifier
+    epochs: int
+    precision: float
+
+
+class Tags(nn.Module):
+    """Embedding and bias of each tag; above ALL_TAGS_UP_TO only those of a batch are touched."""
+
+    def __init__(self, prior: F32, names: F32, width: int) -> None:
+        super().__init__()
+        large = len(prior) > ALL_TAGS_UP_TO
+        self.embedding = nn.Embedding(len(prior), width, sparse=large)
+        self.bias = nn.Embedding(len(prior), 1, sparse=large)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        with torch.no_grad():
+            self.bias.weight.copy_(torch.from_numpy(prior)[:, None])
+        self.names = torch.from_numpy(np.ascontiguousarray(names))
+
+    def forward(self, hidden: Tensor, query: Tensor, tags: Tensor, kept: Tensor) -> Tensor:
+        """Log odds [B, C] of ``tags`` [C]; where ``kept`` [C] is 0, by the tag's name alone."""
+        own = hidden @ (self.embedding(tags) * kept[:, None]).T
+        scores: Tensor = own + query @ self.names[tags].T + self.bias(tags).T
+        return scores
+
+
+def train_network(
+    examples: Examples,
+    prior: F32,
+    names: F32,
+    *,
+    seed: int,
+    recipe: Recipe,
+    held_out: Examples | None = None,
+    stop_after: int | None = None,
+    report: Report = lambda _what, _share: None,
+) -> Trained:
+    """Train on ``examples``; ``prior`` float32 [V]: log share by tag, ``names`` [V, Db].
+
+    With ``held_out``, the epoch with the best mean average precision there is kept; otherwise the
+    last, ``stop_after`` epochs into the same course. Reproducible for one seed and thread count.
+    """
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    widths = [part.shape[1] for part in examples.inputs]
+    shape = Shape(widths[0], widths[1], widths[2], names.shape[1])
+    fusion = Fusion(shape, recipe.dropout)
+    tags = Tags(prior, names, shape.hidden)
+    course = _Course(fusion, tags, recipe, len(examples))
+    best, best_epoch, kept = -1.0, 0, None
+    last = min(stop_after or recipe.epochs, recipe.epochs)
+    for epoch in range(1, last + 1):
+        fusion.train()
+        for rows in np.array_split(random.permutation(len(examples)), course.steps):
+            course.step(examples.take(rows.astype(np.int64)), prior, random)
+        report("network", epoch / last)
+        if held_out is not None and len(held_out):
+            precision = mean_average_precision(_classifier(fusion, tags, shape), held_out)
+            if precision > best:
+                best, best_epoch = precision, epoch
+                kept = deepcopy((fusion.state_dict(), tags.state_dict()))
+            elif epoch - best_epoch >= recipe.patience:
+                break
+    if kept is not None:
+        fusion.load_state_dict(kept[0])
+        tags.load_state_dict(kept[1])
+    return Trained(_classifier(fusion, tags, shape), best_epoch or last, best)
+
+
+class _Course:
+    """One training's optimisers and their schedule: a short rise, then a cosine down to nothing."""
+
+    def __init__(self, fusion: Fusion, tags: Tags, recipe: Recipe, count: int) -> None:
+        self.fusion, self.tags, self.recipe = fusion, tags, recipe
+        self.steps = max(1, math.ceil(count / recipe.batch))
+        self._taken = 0
+        large = len(tags.bias.weight) > ALL_TAGS_UP_TO
+        net = torch.optim.AdamW(fusion.parameters(), lr=1.0, weight_decay=recipe.decay)
+        tag_side: torch.optim.Optimizer = (
+            torch.optim.SparseAdam(list(tags.parameters()), lr=1.0)
+            if large
+            else torch.optim.AdamW(tags.parameters(), lr=1.0, weight_decay=recipe.decay)
+        )
+        self._optimizers = ((net, recipe.rate), (tag_side, recipe.tag_rate))
+
+    def step(self, examples: Examples, prior: F32, random: np.random.Generator) -> None:
+        """One step on one batch."""
+        recipe = self.recipe
+        used = _drop_modalities(examples.used, recipe.modality_dropout, random)
+        columns, weight = _columns(examples.labels, len(prior), recipe.negatives, random)
+        labels = torch.from_numpy(_dense(examples.labels, columns))
+        inputs = (torch.from_numpy(x * used[:, m : m + 1]) for m, x in enumerate(examples.inputs))
+        hidden, query, fused, _ = self.fusion(*inputs, torch.from_numpy(used))
+        kept = torch.from_numpy(
+            (random.random(len(columns)) >= recipe.tag_dropout).astype(np.float32)
+        )
+        logits = self.tags(hidden, query, torch.from_numpy(columns), kept)
+        weights = torch.from_numpy(weight)
+        if recipe.loss is Loss.PLAIN:
+            loss = plain(logits, labels, weights)
+        elif recipe.loss is Loss.ASYMMETRIC:
+            loss = asymmetric(logits, labels, weights)
+        else:
+            loss = selective(logits, labels, weights, torch.from_numpy(np.exp(prior[columns])))
+        if recipe.likeness:
+            rarity = torch.from_numpy(-prior[columns].clip(max=-0.1))
+            loss = loss + recipe.likeness * alike(fused, labels * rarity, recipe.temperature)
+        progress = self._taken / (self.steps * recipe.epochs)
+        pace = min(1.0, progress / 0.05 + 0.02) * (0.5 + 0.5 * math.cos(math.pi * progress))
+        for optimizer, rate in self._optimizers:
+            optimizer.param_groups[0]["lr"] = rate * pace
+            optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.utils.clip_grad_norm_(self.fusion.parameters(), 5.0)
+        for optimizer, _ in self._optimizers:
+            optimizer.step()
+        self._taken += 1
+
+
+def _drop_modalities(used: F32, chance: float, random: np.random.Generator) -> F32:
+    """Hide modalities at random, never a video's last one."""
+    kept = used * (random.random(used.shape) >= chance)
+    bare = kept.sum(axis=1) == 0
+    kept[bare] = used[bare]
+    return kept.astype(np.float32)
+
+
+def _columns(
+    labels: Ragged[np.int32], width: int, negatives: int, random: np.random.Generator
+) -> tuple[I64, F32]:
+    """The tags that a batch is scored against, ascending, and what each one's terms weigh.
+
+    All of them, or for a large vocabulary those the batch is labelled with and a random sample of
+    the others, which then stands for all the others.
+    """
+    if width <= ALL_TAGS_UP_TO:
+        return np.arange(width), np.ones((1, width), dtype=np.float32)
+    own = np.unique(labels.values).astype(np.int64)
+    drawn = np.setdiff1d(random.integers(0, width, negatives), own)
+    columns = np.concatenate([own, drawn])
+    order = np.argsort(columns)
+    weight = np.ones(len(columns), dtype=np.float32)
+    weight[len(own) :] = (width - len(own)) / max(len(drawn), 1)
+    return columns[order], weight[order][None]
+
+
+def _dense(labels: Ragged[np.int32], columns: I64) -> F32:
+    out = np.zeros((len(labels), len(columns)), dtype=np.float32)
+    row = np.repeat(np.arange(len(labels)), labels.lengths)
+    out[row, np.searchsorted(columns, labels.values)] = 1.0
+    return out
+
+
+def _classifier(fusion: Fusion, tags: Tags, shape: Shape) -> Classifier:
+    fusion.eval()
+    embeddings = tags.embedding.weight.detach().numpy().copy()
+    bias = tags.bias.weight.detach().numpy()[:, 0].copy()
+    return Classifier(
+        TorchNetwork(fusion, shape), TagScorer(embeddings, bias, tags.names.numpy(), None)
+    )
+
+
+def mean_average_precision(classifier: Classifier, examples: Examples) -> float:
+    """Mean over videos of the average precision of the whole ranking of tags."""
+    most = max(50, _HELD_OUT_SCORES // max(len(classifier.tags.bias), 1))
+    rows = np.arange(len(examples))[:: max(1, len(examples) // most)]
+    part = examples.take(rows)
+    scores = classifier.tags.all(classifier.network(*part.inputs, part.used))
+    precisions = []
+    for row in range(len(part)):
+        wanted = part.labels[row]
+        if len(wanted):
+            mine = scores[row, wanted]
+            above = np.sort((scores[row][None] >= mine[:, None]).sum(axis=1))
+            precisions.append(float(np.mean(np.arange(1, len(wanted) + 1) / above)))
+    return float(np.mean(precisions)) if precisions else 0.0

@@ -1,0 +1,298 @@
+"""Training all of recall from packed features. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.features import Modality
+from recall.candidates import CandidateSet, Channel
+from recall.channels import Channels, network_inputs, untrained_mixers
+from recall.classifier import FusionNetwork, TagScorer
+from recall.dataset import Dataset
+from recall.fitting import fit_mixers, tuned
+from recall.index import VectorIndex
+from recall.library import Library
+from recall.names import Embed, NameMatcher, name_vectors
+from recall.network_training import Examples, Recipe, train_network
+from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
+from recall.recaller import Recaller, untrained_merge
+from recall.splits import Split
+from recall.uploader import UploaderHistory
+from recall.views import Dims, Space, Spaces, Views, dims_of, views_of_dataset
+from recall.vocabulary import Vocabulary
+from recall.word_training import train_words
+from recall.words import WordIndex, WordSpace
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+Report = Callable[[str, float], None]
+
+FEWEST_FOR_A_NETWORK = 8
+_WHITENING = 0.5
+_WIDTHS = (256, 256, 128)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedRecall:
+    """Recall, and the recallers that have never seen one fold of the training videos each.
+
+    ``videos``: the training videos, in the order of the library. ``fold`` int32 [N]: which of
+    ``out_of_fold`` has not seen each of them. ``epochs``: how long the network was trained.
+    """
+
+    recaller: Recaller
+    videos: Dataset
+    out_of_fold: tuple[Recaller, ...]
+    fold: I32
+    epochs: int
+
+
+def train_recall(
+    dataset: Dataset,
+    vocabulary: Vocabulary,
+    *,
+    sentences: Embed,
+    names: Embed,
+    seed: int = 0,
+    folds: int = 3,
+    recipe: Recipe | None = None,
+    report: Report = lambda _what, _share: None,
+) -> TrainedRecall:
+    """Train on the training split; the validation split says when the network has learned enough.
+
+    ``sentences`` and ``names`` embed texts in the sentence encoder's space and the bridge's.
+    ``report`` is told what is being done and the share of it that is done.
+    """
+    recipe = recipe or Recipe()
+    videos = dataset.of(Split.TRAIN)
+    dims = _dims(dataset, sentences, names)
+    views = views_of_dataset(videos, dims)
+    channels = _untrained(videos, views, dims, vocabulary, sentences, names, seed)
+    fold = fold_by_component(videos.component, folds, seed)
+    untrained = Recaller(vocabulary, channels, untrained_mixers(), untrained_merge())
+    if len(videos) < FEWEST_FOR_A_NETWORK or not len(videos.labels.values) or fold.max() < 1:
+        return TrainedRecall(untrained, videos, (untrained,), np.zeros(len(videos), np.int32), 0)
+
+    channels = tuned(channels, videos, seed)
+    examples = _examples(views, videos, channels.spaces)
+    validation = dataset.of(Split.VAL)
+    held_out = _examples(views_of_dataset(validation, dims), validation, channels.spaces)
+    everything = np.arange(len(videos))
+    trainer = _Trainer(channels, videos, views, examples, recipe, seed)
+    final, epochs = trainer.train(everything, held_out, None, _share(report, 0, folds + 1))
+    parts = []
+    for number in range(int(fold.max()) + 1):
+        part, _ = trainer.train(
+            np.flatnonzero(fold != number),
+            None,
+            epochs,
+            _share(report, number + 1, folds + 1),
+        )
+        parts.append(part)
+    final, parts = _with_one_carry(final, parts, videos, fold, seed)
+    mixers, merge = fit_mixers(parts, videos, fold, seed)
+    network = final.classifier
+    if network is not None:
+        served = replace(network, network=FusionNetwork(network.network.model))
+        final = replace(final, classifier=served)
+    return TrainedRecall(
+        Recaller(vocabulary, final, mixers, merge),
+        videos,
+        tuple(Recaller(vocabulary, part, mixers, merge) for part in parts),
+        fold,
+        epochs,
+    )
+
+
+def out_of_fold_candidates(
+    trained: TrainedRecall, *, limit: int | None = None, report: Report = lambda _w, _s: None
+) -> list[CandidateSet]:
+    """The candidates of each training video, as if it had never been seen.
+
+    Models come from folds without it; neighbours and the uploader's history leave out the video
+    itself and all that share source material with it.
+    """
+    videos, uploaders = trained.videos, trained.videos.uploader_ids()
+    found: list[CandidateSet | None] = [None] * len(videos)
+    for number, recaller in enumerate(trained.out_of_fold):
+        rows = np.flatnonzero(trained.fold == number)
+        for start in range(0, len(rows), 256):
+            part = rows[start : start + 256]
+            sets = recaller.candidates(
+                [videos.features(row) for row in part.tolist()],
+                [uploaders[row] for row in part.tolist()],
+                limit=limit,
+                without=videos.component[part],
+            )
+            for row, candidates in zip(part.tolist(), sets, strict=True):
+                found[row] = candidates
+        report("candidates", (number + 1) / len(trained.out_of_fold))
+    return [candidates for candidates in found if candidates is not None]
+
+
+def _share(report: Report, part: int, parts: int) -> Report:
+    """Reports of one part of the work as shares of the whole."""
+    return lambda what, done: report(what, (part + done) / parts)
+
+
+def fold_by_component(component: I32, folds: int, seed: int) -> I32:
+    """int32 [N]: a fold for each video, whole components in one fold, folds about equally large."""
+    sizes = np.bincount(component) if len(component) else np.zeros(0, dtype=np.int64)
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled = np.zeros(max(1, min(folds, int((sizes > 0).sum()))), dtype=np.int64)
+    fold_of = np.zeros(len(sizes), dtype=np.int32)
+    for number in order.tolist():
+        fold_of[number] = int(np.argmin(filled))
+        filled[fold_of[number]] += sizes[number]
+    return fold_of[component]
+
+
+def _dims(dataset: Dataset, sentences: Embed, names: Embed) -> Dims:
+    """The dataset's widths; the encoders' own where it has none."""
+    dims = dims_of(dataset)
+    return replace(
+        dims,
+        sentence=dims.sentence or sentences([""]).shape[1],
+        bridge=dims.bridge or names([""]).shape[1],
+    )
+
+
+def _untrained(
+    videos: Dataset,
+    views: Views,
+    dims: Dims,
+    vocabulary: Vocabulary,
+    sentences: Embed,
+    names: Embed,
+    seed: int,
+) -> Channels:
+    """All that needs no training: spaces, indexes, words, names, history."""
+    library = Library(
+        videos.video_ids,
+        videos.labels,
+        len(vocabulary),
+        videos.component,
+        videos.uploader,
+        videos.uploaders,
+    )
+    text, visual, audio = (views.used(modality) for modality in Modality)
+    spaces = Spaces(
+        Space.fit(views.sentence[text], _WIDTHS[0], _WHITENING),
+        Space.fit(views.picture[visual], _WIDTHS[1], _WHITENING),
+        Space.fit(views.sound[audio], _WIDTHS[2], _WHITENING),
+    )
+    has_text = set(text.tolist())
+    texts = [w.text if row in has_text else "" for row, w in enumerate(views.words)]
+    space = WordSpace.fit(text for text in texts if text)
+    numbers = np.arange(len(videos), dtype=np.int32)
+    words = WordIndex.build(space, space.rows(texts), numbers, len(videos))
+    return Channels(
+        dims=dims,
+        spaces=spaces,
+        library=library,
+        prior=np.log((library.counts() + 0.5) / (len(library) + 1)).astype(np.float32),
+        sentence=_near(spaces.sentence.place(views.sentence[text]), text, seed),
+        picture=_near(spaces.picture.place(views.picture[visual]), visual, seed),
+        sound=_near(spaces.sound.place(views.sound[audio]), audio, seed),
+        fused=None,
+        words=WordNeighbours(words, Carry()),
+        matcher=NameMatcher(vocabulary),
+        meaning=NameSearch.build(name_vectors(vocabulary, sentences), seed=seed),
+        bridge=NameSearch.build(name_vectors(vocabulary, names), seed=seed),
+        history=UploaderHistory(library),
+        classifier=None,
+        word_classifier=None,
+    )
+
+
+def _near(vectors: F32, rows: I64, seed: int) -> VectorNeighbours:
+    return VectorNeighbours(VectorIndex.build(vectors, rows, seed=seed), Carry())
+
+
+def _examples(views: Views, videos: Dataset, spaces: Spaces) -> Examples:
+    sentence, picture, sound, used = network_inputs(views, spaces)
+    return Examples((sentence, picture, sound), used, videos.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trainer:
+    """Trains what is trained on labels, on all or on some of the training videos."""
+
+    channels: Channels
+    videos: Dataset
+    views: Views
+    examples: Examples
+    recipe: Recipe
+    seed: int
+
+    def train(
+        self, rows: I64, held_out: Examples | None, stop_after: int | None, report: Report
+    ) -> tuple[Channels, int]:
+        """Network, fused index and word model from the videos at ``rows``."""
+        base = self.channels
+        labels = self.videos.labels.take(rows)
+        counts = np.bincount(labels.values, minlength=len(base.prior))
+        prior = np.log((counts + 0.5) / (len(rows) + 1)).astype(np.float32)
+        names = base.bridge.vectors
+        trained = train_network(
+            self.examples.take(rows),
+            prior,
+            names,
+            seed=self.seed,
+            recipe=self.recipe,
+            held_out=held_out,
+            stop_after=stop_after,
+            report=report,
+        )
+        classifier = trained.classifier
+        classifier = replace(
+            classifier,
+            tags=TagScorer.build(
+                classifier.tags.embeddings, classifier.tags.bias, names, seed=self.seed
+            ),
+        )
+        known = rows[self.examples.used[rows].any(axis=1)]
+        part = self.examples.take(known)
+        fused = classifier.network(*part.inputs, part.used).fused
+        texts = [
+            words.text if used else ""
+            for words, used in zip(
+                (self.views.words[row] for row in rows.tolist()),
+                self.examples.used[rows, 0] > 0,
+                strict=True,
+            )
+        ]
+        space = base.words.index.space
+        word_rows = space.rows(texts)
+        spoken = np.flatnonzero(word_rows.terms.lengths).astype(np.int64)
+        words = train_words(
+            word_rows.take(spoken), labels.take(spoken), len(space), len(base.prior)
+        )
+        near = VectorNeighbours(VectorIndex.build(fused, known, seed=self.seed), Carry())
+        channels = replace(base, classifier=classifier, fused=near, word_classifier=words)
+        return channels, trained.epochs
+
+
+def _with_one_carry(
+    final: Channels, parts: list[Channels], videos: Dataset, fold: I32, seed: int
+) -> tuple[Channels, list[Channels]]:
+    """How to carry over in the fused space, chosen on the first fold's unseen videos, for all."""
+    unseen = np.flatnonzero(fold == 0)
+    chosen = tuned(parts[0], videos.take(unseen), seed, only=Channel.MULTIMODAL).fused
+    if chosen is None:
+        return final, parts
+
+    def alike(channels: Channels) -> Channels:
+        near = channels.fused
+        return (
+            channels if near is None else replace(channels, fused=replace(near, carry=chosen.carry))
+        )
+
+    return alike(final), [alike(part) for part in parts]

@@ -1,0 +1,237 @@
+"""Words compared as words: TF-IDF over single words and pairs, without any neural network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recall.arrays import bytes_to_texts, read_arrays, texts_to_bytes, write_arrays
+from recall.normal import tokens
+from recall.ragged import Ragged
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+MOST_TERMS = 200_000
+_PAIR_MIN_TEXTS = 2
+
+
+def terms(text: str) -> list[str]:
+    """The words of a text and the pairs of words that stand beside each other."""
+    words = tokens(text)
+    return words + [f"{a} {b}" for a, b in pairwise(words)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseRows:
+    """Sparse unit vectors: ``terms`` and ``weights`` hold each row's term numbers and weights."""
+
+    terms: Ragged[np.int32]
+    weights: F32
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def take(self, numbers: I64) -> SparseRows:
+        """The rows at ``numbers``, in that order."""
+        at, _ = self.terms.positions(numbers)
+        return SparseRows(self.terms.take(numbers), self.weights[at])
+
+
+@dataclass(frozen=True)
+class WordSpace:
+    """The terms that count, and how much.
+
+    ``idf`` float32 [F]: log((1 + N) / (1 + texts with the term)) + 1 (Salton & Buckley 1988, with
+    the usual smoothing); a text's vector is (1 + log tf) · idf, scaled to unit length.
+    """
+
+    term_list: tuple[str, ...]
+    idf: F32
+
+    @classmethod
+    def fit(cls, texts: Iterable[str]) -> WordSpace:
+        """Of the texts' terms, every word and every pair seen in two texts or more."""
+        counts: Counter[str] = Counter()
+        total = 0
+        for text in texts:
+            counts.update(set(terms(text)))
+            total += 1
+        kept = [t for t, n in counts.items() if " " not in t or n >= _PAIR_MIN_TEXTS]
+        kept = sorted(kept, key=lambda t: (-counts[t], t))[:MOST_TERMS]
+        seen = np.asarray([counts[t] for t in kept], dtype=np.float64)
+        return cls(tuple(kept), (np.log((1 + total) / (1 + seen)) + 1).astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.term_list)
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """Each term's number."""
+        return {term: number for number, term in enumerate(self.term_list)}
+
+    def rows(self, texts: Sequence[str]) -> SparseRows:
+        """The texts as sparse unit vectors; a text without a known term has an empty row."""
+        lists: list[I32] = []
+        weights: list[F32] = []
+        for text in texts:
+            known = Counter(n for t in terms(text) if (n := self.number_of.get(t)) is not None)
+            numbers = np.asarray(sorted(known), dtype=np.int32)
+            times = np.asarray([known[n] for n in numbers.tolist()], dtype=np.float32)
+            row = (1 + np.log(np.maximum(times, 1))) * self.idf[numbers]
+            lists.append(numbers)
+            weights.append(row / max(float(np.linalg.norm(row)), 1e-12))
+        return SparseRows(
+            Ragged.of(lists, np.int32),
+            np.concatenate([np.zeros(0, dtype=np.float32), *weights]).astype(np.float32),
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What :meth:`of_arrays` needs."""
+        return {
+            "terms": texts_to_bytes(self.term_list),
+            "terms_count": np.asarray([len(self)]),
+            "idf": self.idf,
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> WordSpace:
+        """The space that gave these :meth:`arrays`."""
+        count = int(arrays["terms_count"].astype(np.int64)[0])
+        return cls(bytes_to_texts(arrays["terms"], count), arrays["idf"].astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordIndex:
+    """Which labelled videos hold which term: nearest texts by cosine over posting lists.
+
+    ``numbers`` and ``weights``: term by term, the videos that have it and its weight in each.
+    """
+
+    space: WordSpace
+    numbers: Ragged[np.int32]
+    weights: F32
+    videos: int
+
+    @classmethod
+    def build(cls, space: WordSpace, rows: SparseRows, numbers: I32, videos: int) -> WordIndex:
+        """Index ``rows`` under the videos' ``numbers`` (all below ``videos``)."""
+        owner = np.repeat(numbers, rows.terms.lengths)
+        order = np.argsort(rows.terms.values, kind="stable")
+        starts = np.zeros(len(space) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(rows.terms.values, minlength=len(space)), out=starts[1:])
+        postings = Ragged(owner[order].astype(np.int32), starts)
+        return cls(space, postings, rows.weights[order], videos)
+
+    def search(
+        self, rows: SparseRows, k: int, group: I32 | None = None, banned: I32 | None = None
+    ) -> tuple[I32, F32]:
+        """The ``k`` nearest of each row, best first: numbers and cosines [B, k]; -1, -inf for none.
+
+        Leaves out videos whose ``group`` is the row's ``banned`` one.
+        """
+        numbers = np.full((len(rows), k), -1, dtype=np.int32)
+        cosines = np.full((len(rows), k), -np.inf, dtype=np.float32)
+        for row in range(len(rows)):
+            found = rows.terms[row]
+            weight = rows.weights[rows.terms.starts[row] : rows.terms.starts[row + 1]]
+            at, owner = self.numbers.positions(found)
+            products = np.bincount(
+                self.numbers.values[at],
+                weights=self.weights[at] * weight[owner],
+                minlength=self.videos,
+            )
+            if group is not None and banned is not None:
+                products[: len(group)][group == banned[row]] = 0.0
+            near = np.flatnonzero(products > 0)
+            if len(near) > k:
+                near = near[np.argpartition(-products[near], k - 1)[:k]]
+            near = near[np.lexsort((near, -products[near]))]
+            numbers[row, : len(near)] = near
+            cosines[row, : len(near)] = products[near]
+        return numbers, cosines
+
+    def save(self, folder: Path) -> None:
+        """Write into a new folder."""
+        write_arrays(
+            folder,
+            {
+                **self.space.arrays(),
+                "numbers": self.numbers.values,
+                "starts": self.numbers.starts,
+                "weights": self.weights.astype(np.float16),
+                "videos": np.asarray([self.videos]),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> WordIndex:
+        """Map what :meth:`save` wrote; raises BundleError."""
+        arrays = read_arrays(folder)
+        return cls(
+            WordSpace.of_arrays(arrays),
+            Ragged(arrays["numbers"], arrays["starts"]),
+            arrays["weights"].astype(np.float32),
+            int(arrays["videos"][0]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordClassifier:
+    """A linear model a tag over the terms, kept sparse.
+
+    ``tags`` and ``weights``: term by term, the tags that it speaks for or against, and how much.
+    ``bias`` float32 [V].
+    """
+
+    tags: Ragged[np.int32]
+    weights: F32
+    bias: F32
+
+    def scores(self, rows: SparseRows) -> F32:
+        """float32 [B, V]."""
+        out = np.empty((len(rows), len(self.bias)), dtype=np.float32)
+        for row in range(len(rows)):
+            weight = rows.weights[rows.terms.starts[row] : rows.terms.starts[row + 1]]
+            at, owner = self.tags.positions(rows.terms[row])
+            out[row] = self.bias + np.bincount(
+                self.tags.values[at],
+                weights=self.weights[at] * weight[owner],
+                minlength=len(self.bias),
+            )
+        return out
+
+    def widened(self, width: int) -> WordClassifier:
+        """For a vocabulary that has grown: a new tag starts from the lowest bias."""
+        more = np.full(width - len(self.bias), self.bias.min(initial=0.0), dtype=np.float32)
+        return WordClassifier(self.tags, self.weights, np.concatenate([self.bias, more]))
+
+    def save(self, folder: Path) -> None:
+        """Write into a new folder."""
+        write_arrays(
+            folder,
+            {
+                "tags": self.tags.values,
+                "starts": self.tags.starts,
+                "weights": self.weights.astype(np.float16),
+                "bias": self.bias,
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> WordClassifier:
+        """Map what :meth:`save` wrote; raises BundleError."""
+        arrays = read_arrays(folder)
+        return cls(
+            Ragged(arrays["tags"], arrays["starts"]),
+            arrays["weights"].astype(np.float32),
+            arrays["bias"],
+        )
