@@ -65,9 +65,9 @@ def bench_encoders(profile: Profile, threads: int) -> list[Row]:
     def row(work: str, item: Item, *raw: Callable[[], object]) -> Row:
         return side_by_side(
             work,
-            lambda: encoders.encode([item] * VIDEOS),
+            lambda _: encoders.encode([item] * VIDEOS),
             "ONNX Runtime",
-            lambda: [call() for call in raw],
+            lambda _: [call() for call in raw],
             per=VIDEOS,
         )
 

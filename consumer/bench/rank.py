@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 
 from consumer.bench.timing import Row, side_by_side
 from encoders.encoder import Encoders
-from encoders.features import Features, Modality, State, Words
+from encoders.features import F32, Features, Modality, State, Words
 from encoders.profile import Profile, load_profile
+from encoders.weights import default_weights_dir
 from rank.bundle import open_bundle
 from rank.inputs import pack
 from rank.tagger import Tagger
@@ -27,7 +29,7 @@ def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
     The vocabulary is the bundle's, its vectors repeated up to 300,000 tags: what is far apart in
     memory costs more to gather.
     """
-    profile = load_profile(open_bundle(bundle).manifest.profile)
+    profile = load_profile(open_bundle(bundle).manifest.profile, weights_dir=default_weights_dir())
     encoders = Encoders.open(profile, threads=threads)
     tagger = Tagger.load(bundle, encoders, threads=threads)
     known = np.asarray(tagger.ranker.tags)
@@ -42,9 +44,9 @@ def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
         rows.append(
             side_by_side(
                 f"rank {candidates} of {VOCABULARY:,} tags, {videos} at a time",
-                partial(tagger.score, batch, found),
+                partial(_score, tagger, batch, found),
                 "ONNX Runtime, towers alone",
-                partial(tagger.ranker.session.run, None, feed),
+                partial(_towers, tagger, feed),
                 rounds=20,
                 per=videos,
             )
@@ -52,12 +54,22 @@ def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
     return rows
 
 
+def _score(
+    tagger: Tagger, batch: Sequence[Features], found: Sequence[CandidateSet], _round: int
+) -> object:
+    return tagger.score(batch, found)
+
+
+def _towers(tagger: Tagger, feed: Mapping[str, F32], _round: int) -> object:
+    return tagger.ranker.session.run(None, feed)
+
+
 def _features(profile: Profile, encoders: Encoders) -> Features:
     """A video with all modalities; its vectors are noise."""
     random = np.random.default_rng(0)
     dims = profile.dims
 
-    def noise(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def noise(*shape: int) -> F32:
         return random.standard_normal(shape).astype(np.float32)
 
     sentence, bridge = encoders.sentences([TITLE])[0], noise(dims.bridge)

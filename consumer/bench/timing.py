@@ -29,24 +29,24 @@ class Row:
 
 def side_by_side(
     work: str,
-    ours: Callable[[], object],
+    ours: Callable[[int], object],
     raw_name: str,
-    raw: Callable[[], object],
+    raw: Callable[[int], object],
     *,
     rounds: int = 10,
     per: int = 1,
 ) -> Row:
     """Median milliseconds of each, over ``rounds`` taken in turn, divided by ``per`` items.
 
-    Taken in turn, both see the same other load on the machine.
+    Both are given the number of the round. Taken in turn, both see the same load of other work.
     """
-    ours()
-    raw()
+    ours(0)
+    raw(0)
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
+    for number in range(rounds):
         for call, taken in zip((ours, raw), times, strict=True):
             began = perf_counter()
-            call()
+            call(number)
             taken.append((perf_counter() - began) * 1000 / per)
     return Row(work, statistics.median(times[0]), raw_name, statistics.median(times[1]))
 

@@ -14,6 +14,7 @@ from consumer.cli.style import (
     bootstrap_option,
     bundle_option,
     samples_option,
+    seed_option,
     write_json,
 )
 
@@ -48,14 +49,49 @@ def encoders(profile: str, threads: int, json_file: Path | None) -> None:
     """
     from consumer.bench.encoders import bench_encoders, videos_per_second
     from encoders.profile import load_profile
+    from encoders.weights import default_weights_dir
 
-    chosen = load_profile(profile)
+    chosen = load_profile(profile, weights_dir=default_weights_dir())
     rows = bench_encoders(chosen, threads)
     cores = os.cpu_count() or 1
     speed = {str(callers): videos_per_second(chosen, callers) for callers in sorted({1, cores})}
     _finish(rows, {"videos_per_second": speed}, json_file)
     for callers, rate in speed.items():
         click.echo(f"{rate:.2f} videos a second with {callers} at a time")
+
+
+@bench.command()
+@bundle_option
+@click.option("--videos", type=click.IntRange(1000), default=1_000_000, show_default=True)
+@click.option("--tags", type=click.IntRange(100), default=300_000, show_default=True)
+@click.option(
+    "--threads", type=click.IntRange(1), default=2, show_default=True, help="FAISS's own."
+)
+@seed_option
+@json_option
+def recall(
+    bundle: Path, videos: int, tags: int, threads: int, seed: int, json_file: Path | None
+) -> None:
+    """The five channels at a platform's size, beside FAISS on the same vectors.
+
+    The bundle's labelled videos and tags are multiplied; building the indexes takes minutes.
+
+    \b
+    Example:
+      reeltag bench recall --bundle deploy/starter --videos 100000 --tags 30000
+    """
+    from consumer.bench.enlarged import Size
+    from consumer.bench.recall import bench_recall
+
+    found = bench_recall(
+        bundle, Size(videos, tags), threads, seed, lambda part: click.echo(part, err=True)
+    )
+    _finish(found.rows, found.figures, json_file)
+    figures = found.figures
+    click.echo(f"{videos:,} videos and {tags:,} tags, built in {figures['build_seconds']:.0f} s")
+    click.echo(f"peak memory {figures['peak_memory_bytes'] / 2**30:.1f} GiB")
+    for name, share in figures["recall_at_100_against_exact"].items():
+        click.echo(f"{name}: {share:.3f} of the 100 nearest found")
 
 
 @bench.command()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from consumer.cli.style import FILE, NEW, bundle_option, echo_json, seed_option, write_json
+
+if TYPE_CHECKING:
+    from rank.gathering import Gathered, Gathering
+    from recall.corpus import Corpus
 
 cache_option = click.option(
     "--cache",
@@ -18,22 +24,53 @@ cache_option = click.option(
 workers_option = click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Decoding processes (default: the cores of this machine).",
+    help="Videos decoded at once (default: this machine's cores).",
 )
 truth_option = click.option(
     "--truth", type=FILE, help="File of complete tags; figures are then against it."
 )
+profile_option = click.option(
+    "--profile", default="packaged", show_default=True, help="Encoders: packaged or paper."
+)
+
+
+def gathering_of(profile: str, cache: Path, workers: int | None) -> Gathering:
+    """Where features come from: the profile's pulled weights, the cache, so many workers."""
+    from encoders.profile import load_profile
+    from encoders.weights import default_weights_dir
+    from rank.gathering import Gathering
+
+    loaded = load_profile(profile, weights_dir=default_weights_dir())
+    return Gathering(loaded, cache, workers or os.cpu_count() or 1)
+
+
+def tell_what_is_left_out(corpus: Corpus, gathered: Gathered) -> None:
+    """List on stderr every row and video that could not be used, and leaks between splits."""
+    for row in corpus.skipped:
+        click.echo(f"line {row.line} skipped: {row.reason}", err=True)
+    for video in gathered.unread:
+        click.echo(f"video {video.video_id} can't be read: {video.reason}", err=True)
+    if corpus.skipped or gathered.unread:
+        click.echo(
+            f"left out: {len(corpus.skipped)} lines, {len(gathered.unread)} unreadable videos",
+            err=True,
+        )
+    if corpus.leaks:
+        click.echo(
+            f"warning: {corpus.leaks} groups of videos that share sources lie in more than one "
+            "split; the figures flatter",
+            err=True,
+        )
 
 
 @click.command()
 @click.argument("corpus", type=FILE)
 @click.option("--out", type=NEW, required=True, help="Directory of the new bundle.")
-@click.option(
-    "--profile", default="packaged", show_default=True, help="Encoders: packaged or paper."
-)
+@profile_option
 @click.option(
     "--vocabulary", type=FILE, help="Vocabulary file; without it, tags come from the corpus."
 )
+@truth_option
 @cache_option
 @workers_option
 @seed_option
@@ -42,6 +79,7 @@ def train(
     out: Path,
     profile: str,
     vocabulary: Path | None,
+    truth: Path | None,
     cache: Path,
     workers: int | None,
     seed: int,
@@ -58,20 +96,24 @@ def train(
     """
     from consumer.cli.progress import stages
     from rank.training import train as train_bundle
+    from recall.corpus import read_corpus, read_truth
 
+    gathering = gathering_of(profile, cache, workers)
+    complete = read_truth(truth, read_corpus(corpus, vocabulary)) if truth else None
     with stages() as progress:
-        bundle = train_bundle(
+        trained = train_bundle(
             corpus,
             out,
-            profile=profile,
+            gathering=gathering,
             vocabulary=vocabulary,
-            cache_dir=cache,
             seed=seed,
-            workers=workers,
+            truth=complete,
             progress=progress,
         )
+    tell_what_is_left_out(trained.corpus, trained.gathered)
     click.echo(
-        f"Bundle {bundle.manifest.version} is in {out}; try: reeltag tag --bundle {out} VIDEO"
+        f"Bundle {trained.bundle.manifest.version} is in {out}, with its figures in "
+        f"{out / 'evaluation.json'}; try: reeltag tag --bundle {out} VIDEO"
     )
 
 
@@ -89,6 +131,7 @@ def train(
 @click.option("--json", "json_file", type=NEW, help="File for the figures.")
 @click.option("--report", type=NEW, help="Directory for a readable report.")
 @cache_option
+@workers_option
 def evaluate(
     bundle: Path,
     corpus: Path,
@@ -97,6 +140,7 @@ def evaluate(
     json_file: Path | None,
     report: Path | None,
     cache: Path,
+    workers: int | None,
 ) -> None:
     """Measure a bundle on the labelled videos of one split.
 
@@ -107,9 +151,26 @@ def evaluate(
     Example:
       reeltag evaluate --bundle my-bundle --corpus corpus.jsonl --json figures.json
     """
-    from rank.evaluation import evaluate as evaluate_bundle
+    from consumer.cli.progress import stages
+    from encoders.encoder import Encoders
+    from rank.bundle import open_bundle
+    from rank.evaluation import Truth
+    from rank.evaluation import evaluate as measure
+    from rank.tagger import Tagger
+    from recall.corpus import read_corpus, read_truth
+    from recall.splits import Split
 
-    figures = evaluate_bundle(bundle, corpus, truth, split, report, cache_dir=cache).to_json()
+    opened = open_bundle(bundle)
+    gathering = gathering_of(opened.manifest.profile, cache, workers)
+    labelled = read_corpus(corpus, opened.recall / "vocabulary.jsonl")
+    complete = read_truth(truth, labelled) if truth else None
+    with stages() as progress:
+        gathered = gathering.gather(labelled, labelled.of(Split(split)), progress)
+        tagger = Tagger.load(bundle, Encoders.open(gathering.profile))
+        videos = gathered.dataset
+        evaluation = measure(tagger, videos, Truth.of(videos, complete), progress)
+    tell_what_is_left_out(labelled, gathered)
+    figures = evaluation.to_json()
     if json_file is not None:
         write_json(json_file, figures)
     echo_json(figures)
@@ -119,9 +180,7 @@ def evaluate(
 @click.argument("corpus", type=FILE)
 @click.option("--out", type=NEW, required=True, help="Directory for tables.json and report.html.")
 @truth_option
-@click.option(
-    "--profile", default="packaged", show_default=True, help="Encoders: packaged or paper."
-)
+@profile_option
 @click.option(
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each row."
 )
