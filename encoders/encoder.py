@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from encoders import words as reading
 from encoders.audio import AudioEncoder, silent
 from encoders.checkpoint import Array, read_checkpoint
@@ -19,9 +17,8 @@ from encoders.parts import NOTHING, Known, MediaFeatures, TextFeatures, join
 from encoders.profile import Profile
 from encoders.sentence import TextEncoder
 from encoders.session import Session
+from encoders.small_bert import word_table
 from encoders.weights import default_weights_dir, locate
-
-WORD_TABLE = "embeddings.word_embeddings.weight"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,17 +104,13 @@ class Encoders:
                 bridge.top,
                 lambda names: text.encode([text.tokenize(name) for name in names]),
             )
-        table = tensors(profile.small_bert.weights)
-        key = next((k for k in (WORD_TABLE, f"bert.{WORD_TABLE}") if k in table), None)
-        if key is None:
-            raise ProfileError(f"profile {profile.name}'s small BERT has no word table")
         return cls(
             profile,
             text=text,
             frame=FrameEncoder(session("frame"), to_names),
             audio=AudioEncoder(session("audio"), profile.front_end),
             naming=naming,
-            word_embeddings=np.asarray(table[key], np.float32),
+            word_embeddings=word_table(tensors(profile.small_bert.weights)),
         )
 
     def __enter__(self) -> Encoders:
