@@ -23,6 +23,11 @@ MAX_DECODED = 1500
 MAX_STRETCH = 8
 """A picture more than so many times longer than wide is squeezed before it is cropped."""
 
+_GUESSED_INDEX = frozenset({"mpeg", "mpegts"})
+"""Where any picture passes for a key frame, so that a seek may land too late to decode in time."""
+_BACK = (0.0, 1.0, 4.0)
+"""Seconds before the target that a seek aims at, until what it finds is early enough."""
+
 
 def sample_frames(
     container: InputContainer,
@@ -42,7 +47,7 @@ def sample_frames(
     context.options = {"max_pixels": str(limits.pixels)}
     select(container, stream)
     start, length = span(container, stream, in_time)
-    walk = _Walk(container, stream, in_time)
+    walk = _Walk(container, stream, start, in_time)
     found: dict[float, U8] = {}
     for i in range(spec.count):
         if found and not in_time():
@@ -61,10 +66,15 @@ class _Walk:
     """Goes forward through a video: by decoding where that is short, else by seeking."""
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, in_time: Callable[[], bool]
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        start: float,
+        in_time: Callable[[], bool],
     ) -> None:
         self._container = container
         self._stream = stream
+        self._start = start
         self._in_time = in_time
         self._frames = self._decode()
         self._shown: tuple[float, VideoFrame] | None = None
@@ -88,25 +98,28 @@ class _Walk:
 
     def first(self) -> tuple[float, VideoFrame] | None:
         """Whatever frame can be decoded first, from the very start."""
-        self._seek(0.0)
+        self._seek(self._start)
         return next(self._frames, None)
 
     def _should_seek(self, target: float) -> bool:
         index, base = self._stream.index_entries, self._stream.time_base
-        if len(index) > 1 and base:
+        if len(index) > 1 and base and self._container.format.name not in _GUESSED_INDEX:
             entry = index.search_timestamp(int(target / base))
             key = seconds(index[entry].timestamp, base) if entry >= 0 else None
-            return key is not None and key > max(self._fed, 0.0)
-        now = self._shown[0] if self._shown else 0.0
+            return key is not None and key > max(self._fed, self._start)
+        now = self._shown[0] if self._shown else self._start
         return target - now > self._reach
 
     def _seek(self, target: float) -> None:
         before = self._fed
-        self._frames.close()
-        self._shown = self._next = None
-        moved = rewind(self._container, self._stream, target)
-        self._frames = self._decode()
-        self._next = next(self._frames, None) if moved else None
+        for back in _BACK:
+            self._frames.close()
+            self._shown = self._next = None
+            moved = rewind(self._container, self._stream, target - back)
+            self._frames = self._decode()
+            self._next = next(self._frames, None) if moved else None
+            if (self._next and self._next[0] <= target) or not self._in_time():
+                break
         if self._fed <= before:  # no key frame in between: it would have been nearer to decode on
             self._reach = 2 * (target - before)
 

@@ -92,7 +92,7 @@ def receive_result(channel: socket.socket, job: Job, deadline: float) -> Decoded
         states = {each: State(header["states"][each]) for each in (Modality.VISUAL, Modality.AUDIO)}
         notes = {Modality(key): _printable(note) for key, note in header["notes"].items()}
         duration = float(header["duration"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise DecoderCrashed("the decoder answered with nonsense") from None
     if (
         not 0 <= frames <= job.frames.count
@@ -104,10 +104,12 @@ def receive_result(channel: socket.socket, job: Job, deadline: float) -> Decoded
         raise DecoderCrashed("the decoder answered with nonsense")
     size = job.frames.size
     pictures = _receive(channel, frames * size * size * 3, deadline)
-    samples = _receive(channel, sound * 4, deadline)
+    samples = np.frombuffer(_receive(channel, sound * 4, deadline), np.float32)
+    if not (np.abs(samples) <= 1.0).all():  # nor is a NaN
+        raise DecoderCrashed("the decoder answered with nonsense")
     return Decoded(
         frames=np.frombuffer(pictures, np.uint8).reshape(frames, size, size, 3) if frames else None,
-        sound=np.frombuffer(samples, np.float32) if sound else None,
+        sound=samples if sound else None,
         duration=duration,
         states=states,
         notes=notes,

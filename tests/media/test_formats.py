@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -50,6 +51,34 @@ def test_a_video_gives_frames_in_order_and_its_sound(
         assert media.sound is not None
         assert len(media.sound) == pytest.approx(4.0 * 16000, rel=0.05)
         assert pitch(media.sound, media.rate) == pytest.approx(440, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "video_codec", "audio_codec"),
+    [
+        ("a.mp4", "libx265", None),
+        ("a.mp4", "libsvtav1", None),
+        ("a.mp4", "mpeg4", None),
+        ("a.webm", "libvpx-vp9", None),
+        ("a.webm", "libsvtav1", None),
+        ("a.mpg", "mpeg2video", "ac3"),
+        ("a.avi", "mjpeg", None),
+        ("a.avi", "msmpeg4", None),
+        ("a.mkv", "libx264", "flac"),
+        ("a.mkv", "libx264", "pcm_f32le"),
+        ("a.mkv", "libx264", "eac3"),
+        ("a.mov", "libx264", "alac"),
+    ],
+)
+def test_the_common_codecs_are_read(
+    name: str, video_codec: str, audio_codec: str | None, tmp_path: Path, read: Read
+) -> None:
+    path = clip(tmp_path / name, video_codec=video_codec, audio_codec=audio_codec)
+    media = read(path)
+    assert media.frames is not None
+    assert [colour(frame) for frame in media.frames] == ["red"] * 4 + ["green"] * 4
+    assert media.sound is not None
+    assert pitch(media.sound, media.rate) == pytest.approx(440, abs=5)
 
 
 @pytest.mark.parametrize("suffix", SOUND_SUFFIXES)
@@ -122,7 +151,7 @@ def test_frames_are_spread_over_time_not_over_frames(tmp_path: Path, read: Read)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv", ".mpg", ".ts", ".ogv", ".avi"])
-@pytest.mark.parametrize("keyframe_every", [5, 1000])
+@pytest.mark.parametrize("keyframe_every", [5, 40, 1000])
 def test_each_frame_is_the_one_shown_in_the_middle_of_its_part(
     suffix: str, keyframe_every: int, tmp_path: Path, read: Read
 ) -> None:
@@ -230,6 +259,49 @@ def test_a_truncated_video_gives_the_frames_that_are_left(
     assert media.states[Modality.VISUAL] is State.USED
     assert media.frames is not None
     assert colour(media.frames[0]) == "red"
+
+
+def test_an_mp4_with_its_index_first_gives_what_is_left(tmp_path: Path, read: Read) -> None:
+    """As uploads that broke off are: the head promises four seconds, a third has come."""
+    source = clip(tmp_path / "a.mp4", seconds=4, scenes=("red", "green"), keyframe_every=10)
+    whole = index_first(tmp_path / "whole.mp4", source)
+    media = read(truncated(tmp_path / "part.mp4", whole, 0.4))
+    assert media.states[Modality.VISUAL] is State.USED
+    assert media.frames is not None
+    assert {colour(frame) for frame in media.frames} == {"red"}
+
+
+def index_first(path: Path, source: Path) -> Path:
+    """The streams of ``source`` unchanged, in an mp4 made for streaming."""
+    with (
+        av.open(str(source)) as given,
+        av.open(str(path), "w", options={"movflags": "faststart"}) as made,
+    ):
+        streams = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
+    return path
+
+
+def test_a_stream_that_starts_late_is_sampled_from_its_start(tmp_path: Path, read: Read) -> None:
+    """Recordings of broadcasts begin at any time of day."""
+    source = clip(tmp_path / "a.mp4", seconds=4, scenes=("red", "green", "blue", "yellow"))
+    path = tmp_path / "a.ts"
+    with (
+        av.open(str(source)) as given,
+        av.open(str(path), "w", options={"output_ts_offset": "70000"}) as made,
+    ):
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    frames = read(path).frames
+    assert frames is not None
+    seen = [colour(frame) for frame in frames]
+    assert seen == ["red", "red", "green", "green", "blue", "blue", "yellow", "yellow"]
 
 
 def test_an_mp4_whose_index_is_cut_off_is_unreadable(tmp_path: Path, read: Read) -> None:
