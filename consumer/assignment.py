@@ -31,14 +31,17 @@ class Assignment:
         in_flight: InFlight,
         metrics: Metrics,
         commit: Callable[[list[Partition]], None],
+        given_up: Callable[[Partition], None],
         *,
         eager: bool,
         revoke_seconds: float,
     ) -> None:
-        """``commit`` sends what is finished of some partitions before they are handed over."""
+        """``commit`` sends what is finished of some partitions before they are handed over;
+        ``given_up`` is told of each that is not ours any more."""
         self._in_flight = in_flight
         self._metrics = metrics
         self._commit = commit
+        self._given_up = given_up
         self._eager = eager
         self.revoke_seconds = revoke_seconds
         self._opening: set[Partition] = set()
@@ -85,6 +88,7 @@ class Assignment:
         gone = from_client(parts)
         self._in_flight.close(gone)
         for partition in gone:
+            self._given_up(partition)
             self._metrics.forget(partition)
             self._opening.discard(partition)
             self._parked.pop(partition, None)
@@ -105,8 +109,11 @@ class Assignment:
 
     # Between polls
 
-    def open(self, consumer: Consumer) -> list[Partition]:
-        """Learn what is finished of newly assigned partitions, and begin to read them."""
+    def open(self, consumer: Consumer) -> list[tuple[Partition, int, int]]:
+        """Learn what is finished of newly assigned partitions, and begin to read them.
+
+        The answer names them, with the epoch and from where on nothing is finished yet.
+        """
         if not self._opening:
             return []
         asked = [TopicPartition(part.topic, part.number) for part in sorted(self._opening)]
@@ -121,12 +128,12 @@ class Assignment:
                 continue
             partition = Partition(answer.topic, answer.partition)
             committed = None if answer.offset == NONE_COMMITTED else answer.offset
-            self._in_flight.open(partition, committed, answer.metadata)
+            epoch, since = self._in_flight.open(partition, committed, answer.metadata)
             self._opening.remove(partition)
             self._running.add(partition)
-            opened.append(partition)
+            opened.append((partition, epoch, since))
         if not self.stopped:
-            self._resume(consumer, [part for part in opened if part not in self._parked])
+            self._resume(consumer, [part for part, _, _ in opened if part not in self._parked])
         return opened
 
     def stop(self, consumer: Consumer) -> None:

@@ -36,7 +36,7 @@ class DeadLetters:
             source_offset=source.offset,
             source_consumer_group=self._group,
             video_version=source.offset if source.version is None else source.version,
-            attempts=work.attempts,
+            attempts=work.before + work.attempts,
             stage=stage,
             reason=reason,
             error=without_secrets(error),

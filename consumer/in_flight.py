@@ -75,24 +75,48 @@ class InFlight:
         self._retries = RetryQueue()
         self._active: set[Work] = set()
         self._closing: set[Partition] = set()
+        self._beside: dict[Partition, Partition] = {}
         self._group: object | None = None
         self._changed = threading.Condition(threading.RLock())
 
     # Assignment
 
-    def open(self, partition: Partition, committed: int | None, metadata: str | None) -> None:
-        """Begin an assignment where the group's commit stands."""
+    def open(
+        self, partition: Partition, committed: int | None, metadata: str | None
+    ) -> tuple[int, int]:
+        """Begin an assignment where the group's commit stands.
+
+        The answers are its epoch, and the offset from which on nothing is finished yet.
+        """
         with self._changed:
             self._closing.discard(partition)
-            self._tracker.open(partition, committed, metadata)
+            epoch = self._tracker.open(partition, committed, metadata)
+            return epoch, self._tracker.offsets(partition).unknown_from
+
+    def open_beside(
+        self,
+        partition: Partition,
+        uploads: Partition,
+        epoch: int,
+        committed: int | None,
+        metadata: str | None,
+    ) -> bool:
+        """Begin to read ``partition`` while ``uploads`` stays ours; False where it isn't."""
+        with self._changed:
+            if self._tracker.epoch(uploads) != epoch or uploads in self._closing:
+                return False
+            self._beside[uploads] = partition
+            self.open(partition, committed, metadata)
+            return True
 
     def close(self, partitions: Iterable[Partition]) -> None:
         """End assignments: what waits is dropped, what is under way has no effect any more."""
         with self._changed:
-            for partition in partitions:
+            for partition in self._with_beside(partitions):
                 self._stop_starting(partition)
                 self._tracker.close(partition)
                 self._closing.discard(partition)
+                self._beside.pop(partition, None)
             self._changed.notify_all()
 
     def drain(self, partitions: Iterable[Partition], seconds: float) -> bool:
@@ -100,8 +124,8 @@ class InFlight:
 
         False where something was still under way; ``close`` then makes it have no effect.
         """
-        parts = set(partitions)
         with self._changed:
+            parts = self._with_beside(partitions)
             for partition in parts:
                 self._stop_starting(partition)
             return self._changed.wait_for(
@@ -113,6 +137,10 @@ class InFlight:
         self._lanes.drop(lambda work: work.ticket.partition == partition)
         for work in self._retries.drop(lambda work: work.ticket.partition == partition):
             self._leave(work)
+
+    def _with_beside(self, partitions: Iterable[Partition]) -> set[Partition]:
+        parts = set(partitions)
+        return parts | {self._beside[part] for part in parts if part in self._beside}
 
     @property
     def partitions(self) -> list[Partition]:
@@ -137,7 +165,7 @@ class InFlight:
         source: Source,
         *,
         again: bool = False,
-        attempts: int = 0,
+        before: int = 0,
     ) -> Receipt:
         """Take in one message."""
         with self._changed:
@@ -156,13 +184,28 @@ class InFlight:
                 source=source,
                 began=self._clock(),
                 again=again,
-                attempts=attempts,
+                before=before,
                 crashes=offsets.crashes(offset),
                 held=len(key or b"") + len(value or b""),
             )
             if self._lanes.enter(work):
                 self._hand_out(work)
             return Receipt.TAKEN
+
+    def skip(self, partition: Partition, offset: int) -> None:
+        """Note a message that asks for no work."""
+        with self._changed:
+            if self._tracker.epoch(partition) is not None:
+                offsets = self._tracker.offsets(partition)
+                offsets.receive(offset)
+                offsets.finish(offset)
+
+    def unfinished(self, partition: Partition) -> int:
+        """How many events of a partition are in flight."""
+        with self._changed:
+            if self._tracker.epoch(partition) is None:
+                return 0
+            return self._tracker.offsets(partition).unfinished
 
     def start(self, work: Work) -> bool:
         """Begin a try; False where its partition is going or gone: it has left then."""
@@ -251,7 +294,8 @@ class InFlight:
     def commits(self, partitions: Iterable[Partition] | None = None) -> list[Commit]:
         """What the broker doesn't have yet, of all or some partitions."""
         with self._changed:
-            return self._tracker.commits(partitions)
+            wanted = None if partitions is None else sorted(self._with_beside(partitions))
+            return self._tracker.commits(wanted)
 
     def confirm(self, commits: Iterable[Commit]) -> None:
         """Note that the broker has these commits."""

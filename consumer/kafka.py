@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -246,29 +244,3 @@ def create_topics(
             if client_error(error).code() != ClientError.TOPIC_ALREADY_EXISTS:
                 why = str(error) or type(error).__name__
                 log.warning("topic %s is missing and could not be created: %s", name, why)
-
-
-class GroupState:
-    """What the client's statistics say of the group and of the brokers."""
-
-    def __init__(self) -> None:
-        self.joining_since: float | None = time.monotonic()
-        self.brokers_up = 0
-
-    def update(self, statistics: str) -> None:
-        """Take in one statistics message (librdkafka's STATISTICS.md)."""
-        body = json.loads(statistics)
-        if body.get("cgrp", {}).get("join_state") == "steady":
-            self.joining_since = None
-        elif self.joining_since is None:
-            self.joining_since = time.monotonic()
-        self.brokers_up = sum(
-            1
-            for broker in body.get("brokers", {}).values()
-            if broker.get("state") == "UP" and broker.get("nodeid", -1) >= 0
-        )
-
-    @property
-    def join_age(self) -> float:
-        """Seconds since an unfinished rebalance began; 0 where there is none."""
-        return 0.0 if self.joining_since is None else time.monotonic() - self.joining_since

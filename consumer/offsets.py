@@ -106,6 +106,13 @@ class PartitionOffsets:
         """How many received events are unfinished."""
         return len(self._order) - len(self._finished)
 
+    @property
+    def unknown_from(self) -> int:
+        """From this offset on nothing is finished yet, as far as the commit told."""
+        if self._inherited:
+            return self._inherited[-1] + 1
+        return self._next or 0
+
     def fits(self, offset: int) -> bool:
         """Whether an event at ``offset`` lies within the window, so that it may be received."""
         position = self.position

@@ -186,8 +186,8 @@ class Pipeline:
         source = work.source
         if source.version is None:
             version = source.offset if event.video_version is None else event.video_version
-            work.source = Source(source.partition, source.offset, version, source.seen)
-        if work.again and self._superseded(work):
+            work.source = Source(source.partition, source.offset, version)
+        if self._superseded(work):
             self._submit(Result(work, Outcome.SUPERSEDED, None))
             return
         if event.event_type is EventType.DELETED:

@@ -49,20 +49,19 @@ class Source:
     """Where an upload event lies in the uploads topic; carried along by replay and dead letters.
 
     ``version``  its ``video_version``, or its offset where it has none; None until it is parsed.
-    ``seen``     work done again: newer events of its video were looked for up to this offset.
     """
 
     partition: Partition
     offset: int
     version: int | None = None
-    seen: int | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Work:
     """One upload event taken in and not settled yet. Owned by one thread at a time.
 
-    ``attempts``  tries so far; ``crashes`` those that killed the decoder, restarts included.
+    ``attempts``  tries so far; ``before`` those of earlier lives, where it is done ``again``.
+    ``crashes``   tries that killed the decoder, restarts included.
     ``began``     when it was received, in seconds of the running clock.
     ``held``      bytes it holds: the message, and its decoded media while there are some.
     """
@@ -73,6 +72,7 @@ class Work:
     source: Source
     began: float
     again: bool = False
+    before: int = 0
     attempts: int = 0
     crashes: int = 0
     held: int = 0

@@ -11,40 +11,30 @@ by then is done again, with the same event ids.
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
-import uuid
 from types import FrameType
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
+from consumer.again import Again, Newest, Throttle, overtaken
 from consumer.assignment import Assignment
 from consumer.clocks import Pulse, Watchdog
 from consumer.dead_letters import DeadLetterLimit, DeadLetters
+from consumer.deliveries import make_publisher
+from consumer.health import POLL_LOOP, Health
 from consumer.http import HttpServer
 from consumer.in_flight import Bounds, InFlight, Receipt
-from consumer.kafka import (
-    GroupState,
-    client_error,
-    eager,
-    ensure_topics,
-    group_consumer,
-    producer,
-    to_client,
-)
+from consumer.kafka import client_error, eager, ensure_topics, group_consumer, reader, to_client
 from consumer.logs import start_logging
 from consumer.metrics import Metrics
 from consumer.offsets import Commit
 from consumer.pipeline import Batching, Pipeline, Stages
-from consumer.publisher import AtLeastOnce, Publisher
 from consumer.retries import RetryPolicy
 from consumer.settings import Settings
-from consumer.transactions import ExactlyOnce, Gather
-from consumer.work import Partition, Result, Source, Work
+from consumer.work import Partition, Source
 from encoders.errors import KafkaError
 
 log = logging.getLogger(__name__)
@@ -63,9 +53,6 @@ class Worker:
         self.metrics = Metrics()
         self._pulse = Pulse()
         self._watchdog = Watchdog(self._pulse)
-        self._stopping = threading.Event()
-        self._group = GroupState()
-        self._limit = DeadLetterLimit(settings.dead_letter_limit, settings.dead_letter_window)
         self._sent: dict[Partition, Commit] = {}
         self._next_commit = 0.0
         self._next_look = 0.0
@@ -73,7 +60,33 @@ class Worker:
         self._in_flight = InFlight(
             Bounds(settings.in_flight_events, settings.in_flight_bytes, settings.retry_events)
         )
-        self._publisher = self._make_publisher()
+        self._health = Health(
+            self._pulse,
+            self._in_flight,
+            DeadLetterLimit(settings.dead_letter_limit, settings.dead_letter_window),
+            self.metrics,
+            settings.in_flight_stale_seconds,
+        )
+        self._publisher = make_publisher(
+            settings,
+            self._in_flight,
+            self._health.settled,
+            self.metrics,
+            self._pulse,
+            self._on_error,
+        )
+        self._newest = Newest()
+        self._again = Again(
+            lambda: reader(settings),
+            settings.uploads_topic,
+            settings.replay_topic,
+            self._in_flight,
+            self._newest,
+            Throttle(settings.replay_rate, self._room_for_replay),
+            self._pulse,
+            settings.call_stale_seconds,
+        )
+        self._fresh_lag = 0
         self._pipeline = Pipeline(
             stages,
             Batching(
@@ -94,7 +107,7 @@ class Worker:
             DeadLetters(settings.dlq_topic, settings.group_id, stages.tagger.version),
             settings.tags_topic,
             submit=self._publisher.submit,
-            superseded=self._superseded,
+            superseded=lambda work: overtaken(self._newest, work),
             metrics=self.metrics,
             pulse=self._pulse,
         )
@@ -102,29 +115,40 @@ class Worker:
             self._in_flight,
             self.metrics,
             commit=self._commit if settings.delivery == "at_least_once" else self._commit_nothing,
+            given_up=self._again.close,
             eager=eager(settings),
             revoke_seconds=settings.revoke_seconds,
         )
         self._http = HttpServer(
-            settings.http_host, settings.http_port, self.metrics.registry, self.livez, self.readyz
+            settings.http_host,
+            settings.http_port,
+            self.metrics.registry,
+            self._health.livez,
+            self._health.readyz,
         )
         self.http_port = self._http.port
 
     def stop(self) -> None:
         """Take no more work, finish what is in flight, then end. From any thread."""
-        self._stopping.set()
+        self._health.ending.set()
 
     def run(self) -> None:
         """Work until ``stop``. Raises KafkaError where the broker can't be used as configured."""
         settings = self._settings
         if settings.create_topics:
             threading.Thread(
-                target=ensure_topics, args=[settings, self._stopping], name="topics", daemon=True
+                target=ensure_topics,
+                args=[settings, self._health.ending],
+                name="topics",
+                daemon=True,
             ).start()
-        consumer = group_consumer(settings, self._on_commit, self._group.update, self._on_error)
+        consumer = group_consumer(
+            settings, self._on_commit, self._health.group.update, self._on_error
+        )
         self._watchdog.start()
         self._publisher.start()
         self._pipeline.start()
+        self._again.start()
         consumer.subscribe(
             [settings.uploads_topic],
             on_assign=self._assignment.on_assign,
@@ -134,7 +158,7 @@ class Worker:
         self._consumer = consumer
         log.info("reading %s as group %s", settings.uploads_topic, settings.group_id)
         try:
-            while not self._stopping.is_set():
+            while not self._health.ending.is_set():
                 self._turn(consumer)
             self._drain(consumer)
         finally:
@@ -145,7 +169,7 @@ class Worker:
 
     def _turn(self, consumer: Consumer) -> None:
         """Once around: poll, take in, commit, pause or go on."""
-        self._pulse.beat("the poll loop", self._settings.poll_stale_seconds)
+        self._pulse.beat(POLL_LOOP, self._settings.poll_stale_seconds)
         message = self._poll(consumer, POLL_SECONDS)
         for _ in range(POLL_MESSAGES):
             if message is None:
@@ -161,7 +185,8 @@ class Worker:
     def _between_polls(self, consumer: Consumer) -> None:
         group = consumer.consumer_group_metadata()
         self._in_flight.joined(group if consumer.memberid() else None)
-        self._assignment.open(consumer)
+        for partition, epoch, since in self._assignment.open(consumer):
+            self._again.open(partition, epoch, since)
         self._assignment.unpark(consumer, self._receive)
         self._in_flight.tick()
         now = time.monotonic()
@@ -205,19 +230,24 @@ class Worker:
         return receipt is not Receipt.PARKED
 
     def _throttle(self, consumer: Consumer) -> None:
-        if self._limit.reached and not self._assignment.stopped:
+        if self._health.limit.reached and not self._assignment.stopped:
             log.error(
                 "%.0f %% of the last %d events were dead letters: no new work until a restart",
-                100 * self._limit.share,
+                100 * self._health.limit.share,
                 self._settings.dead_letter_window,
             )
-        if self._limit.reached or self._in_flight.full:
+        if self._health.limit.reached or self._in_flight.full:
             self._assignment.stop(consumer)
         elif self._in_flight.roomy:
             self._assignment.go_on(consumer)
 
-    def _superseded(self, work: Work) -> bool:
-        return False
+    def _room_for_replay(self) -> bool:
+        """Whether fresh uploads leave room for work done again."""
+        return (
+            not self._assignment.stopped
+            and self._fresh_lag <= self._settings.replay_lag
+            and self._in_flight.roomy
+        )
 
     # Commits, at least once
 
@@ -258,11 +288,12 @@ class Worker:
         self._watchdog.status = 0
         self._pulse.beat("the shutdown", settings.drain_seconds + WAY_OUT_SECONDS)
         self._assignment.stop(consumer)
+        self._again.stop(0.0)
         while not self._in_flight.drain(self._in_flight.partitions, POLL_SECONDS):
             if time.monotonic() - began > settings.drain_seconds:
                 log.warning("not all was finished in time; the next worker does it again")
                 break
-            self._pulse.beat("the poll loop", settings.poll_stale_seconds)
+            self._pulse.beat(POLL_LOOP, settings.poll_stale_seconds)
             self._poll(consumer, 0.0)
             self._between_polls(consumer)
         left = max(2.0, settings.drain_seconds - (time.monotonic() - began))
@@ -277,83 +308,21 @@ class Worker:
         consumer.close()
         log.info("ended %.1f s after the signal", time.monotonic() - began)
 
-    # Publishing
-
-    def _make_publisher(self) -> Publisher:
-        settings = self._settings
-        if settings.delivery == "at_least_once":
-            return AtLeastOnce(
-                lambda: producer(settings, self._on_error),
-                self._in_flight,
-                self._settled,
-                self.metrics,
-                self._pulse,
-                settings.call_stale_seconds,
-            )
-        unique = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        properties: dict[str, object] = {
-            "transactional.id": f"{settings.group_id}-{settings.instance_id or unique}",
-            "transaction.timeout.ms": int(settings.transaction_timeout_seconds * 1000),
-        }
-        return ExactlyOnce(
-            lambda: producer(settings, self._on_error, **properties),
-            self._in_flight,
-            self._settled,
-            Gather(
-                settings.transaction_events, settings.transaction_seconds, settings.commit_seconds
-            ),
-            self.metrics,
-            self._pulse,
-            settings.call_stale_seconds,
-        )
-
-    def _settled(self, result: Result) -> None:
-        """Count one outcome; called once for each event of ours, by the publisher's thread."""
-        self.metrics.outcomes.labels(result.outcome).inc()
-        self.metrics.event_seconds.observe(time.monotonic() - result.work.began)
-        self._limit.count(result.outcome)
-        if result.stage is not None:
-            self.metrics.dead_letters.labels(result.stage, result.reason).inc()
-
-    # Health
-
-    def livez(self) -> list[str]:
-        """What only a restart can mend."""
-        wrong = self._pulse.stale()
-        oldest = self._in_flight.load().oldest_seconds
-        if oldest > self._settings.in_flight_stale_seconds:
-            wrong.append(f"an event has been under way for {oldest:.0f} s")
-        return wrong
-
-    def readyz(self) -> list[str]:
-        """Why no work is done now."""
-        wrong = self.livez()
-        if self._stopping.is_set():
-            wrong.append("ending")
-        if self._limit.reached:
-            wrong.append("too many dead letters: no new work until a restart")
-        if not self._group.brokers_up:
-            wrong.append("no connection to Kafka")
-        elif self._group.joining_since is not None:
-            wrong.append(f"joining the group for {self._group.join_age:.0f} s")
-        return wrong
+    # What is told
 
     def _look(self, consumer: Consumer) -> None:
-        """Set the gauges."""
-        load = self._in_flight.load()
-        metrics = self.metrics
-        metrics.in_flight.set(load.events)
-        metrics.in_flight_bytes.set(load.bytes)
-        metrics.retrying.set(load.retries)
-        metrics.oldest_seconds.set(load.oldest_seconds)
-        metrics.join_age_seconds.set(self._group.join_age)
-        metrics.halted.set(self._limit.reached)
-        metrics.dead_letter_share.set(self._limit.share)
+        """Set the gauges, and learn how many fresh uploads wait."""
+        self._health.look()
+        waiting = 0
         for partition, position in self._in_flight.positions().items():
+            if partition.topic != self._settings.uploads_topic:
+                continue
             part = TopicPartition(partition.topic, partition.number)
             _, high = consumer.get_watermark_offsets(part, cached=True)
-            if high >= 0:
-                metrics.lag.labels(partition.topic, partition.number).set(max(0, high - position))
+            lag = max(0, high - position)
+            waiting += lag
+            self.metrics.lag.labels(partition.topic, partition.number).set(lag)
+        self._fresh_lag = waiting
 
     def _on_error(self, error: ClientError) -> None:
         self.metrics.client_errors.labels(error.name()).inc()

@@ -1,0 +1,91 @@
+"""Reading a stretch of a topic from outside any group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from consumer.kafka import client_error
+from consumer.work import Partition
+from encoders.errors import KafkaError, SettingError
+
+CALL_SECONDS = 10.0
+QUIET_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Offsets ``begin`` to ``end``, exclusive, of one partition."""
+
+    partition: Partition
+    begin: int
+    end: int
+
+    def __len__(self) -> int:
+        return max(0, self.end - self.begin)
+
+
+def whole(client: Consumer, partition: Partition) -> Stretch:
+    """All that the broker keeps of a partition now."""
+    part = TopicPartition(partition.topic, partition.number)
+    try:
+        low, high = client.get_watermark_offsets(part, timeout=CALL_SECONDS)
+    except KafkaException as error:
+        raise unanswered(error) from error
+    return Stretch(partition, low, high)
+
+
+def read(client: Consumer, stretch: Stretch) -> Iterator[Message]:
+    """The messages of a stretch. Raises KafkaError where the broker stays silent."""
+    if not len(stretch):
+        return
+    part = TopicPartition(stretch.partition.topic, stretch.partition.number, stretch.begin)
+    client.assign([part])
+    try:
+        heard = time.monotonic()
+        while True:
+            message = client.poll(0.2)
+            if message is not None and message.error() is None:
+                heard = time.monotonic()
+                if (message.offset() or 0) >= stretch.end:
+                    return
+                yield message
+            [position] = client.position([part])  # passes what has no message: markers, compaction
+            if position.offset >= stretch.end:
+                return
+            if time.monotonic() - heard > QUIET_SECONDS:
+                raise KafkaError("Kafka does not answer; check REELTAG_BOOTSTRAP_SERVERS")
+    finally:
+        client.unassign()
+
+
+def offset_at(client: Consumer, stretch: Stretch, text: str, name: str) -> int:
+    """The offset that ``text`` means in a partition: an offset, or a time (RFC 3339)."""
+    if text.isascii() and text.isdigit():
+        return min(max(int(text), stretch.begin), stretch.end)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SettingError(
+            f"{name} is neither an offset nor a time with its zone; "
+            "write it like 1200 or 2026-01-31T12:00:00Z"
+        )
+    at = int(moment.timestamp() * 1000)
+    asked = TopicPartition(stretch.partition.topic, stretch.partition.number, at)
+    try:
+        [answer] = client.offsets_for_times([asked], timeout=CALL_SECONDS)
+    except KafkaException as error:
+        raise unanswered(error) from error
+    return stretch.end if answer.offset < 0 else answer.offset
+
+
+def unanswered(error: KafkaException) -> KafkaError:
+    """What to say where the broker can't be asked."""
+    name = client_error(error).name()
+    return KafkaError(f"Kafka does not answer ({name}); check REELTAG_BOOTSTRAP_SERVERS")
