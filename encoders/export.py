@@ -104,7 +104,7 @@ def weightless(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, l
         tensor = value.const_value
         if name in weights and tensor is not None:
             value.const_value = ir.ExternalTensor(
-                "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(tensor.shape), name=name
+                "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(tensor.shape.numpy()), name=name
             )
             names.append(name)
     passes.ClearMetadataAndDocStringPass()(model)
