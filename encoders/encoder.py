@@ -14,11 +14,11 @@ from encoders.errors import ProfileError
 from encoders.features import F32, I64, Features, Media, Modality, State, Words
 from encoders.frame import BridgeFrom, ClassBridge, FrameEncoder, joint_bridge
 from encoders.parts import NOTHING, Known, MediaFeatures, TextFeatures, join
-from encoders.profile import Profile
+from encoders.profile import Profile, default_weights_dir
 from encoders.sentence import TextEncoder
 from encoders.session import Session
 from encoders.small_bert import word_table
-from encoders.weights import default_weights_dir, locate
+from encoders.weights import locate
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,8 +103,9 @@ def weightless(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, l
     for name, value in model.graph.initializers.items():
         tensor = value.const_value
         if name in weights and tensor is not None:
+            shape = ir.Shape(tensor.shape.numpy())
             value.const_value = ir.ExternalTensor(
-                "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(tensor.shape.numpy()), name=name
+                "weights", 0, tensor.nbytes, tensor.dtype, shape=shape, name=name
             )
             names.append(name)
     passes.ClearMetadataAndDocStringPass()(model)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,9 +131,9 @@ class Profile:
 def load_profile(name_or_path: str | Path, *, weights_dir: Path | None = None) -> Profile:
     """Read a profile by its name (``packaged``, ``paper``) or its file.
 
-    ``weights_dir`` is where ``models pull`` put files, and with them the sha256 of those that
-    were not known before. Raises ProfileError where there is no such profile, or where a sha256
-    is still unknown, so that nothing runs on weights without an identity.
+    ``weights_dir`` is where ``models pull`` put files, by default ``default_weights_dir()``, and
+    with them the sha256 of those that were not known before. Raises ProfileError where there is no
+    such profile, or where a sha256 is still unknown: nothing runs on weights without an identity.
     """
     profile = read_profile(name_or_path, weights_dir=weights_dir)
     unknown = sorted(role for role, file in profile.files.items() if file.sha256 is None)
@@ -153,9 +154,16 @@ def read_profile(name_or_path: str | Path, *, weights_dir: Path | None = None) -
         known = ", ".join(sorted(p.stem for p in HERE.glob("*.json")))
         raise ProfileError(f"there is no profile {name_or_path}; choose one of {known}")
     try:
-        return _profile(json.loads(path.read_bytes()), path.parent, weights_dir)
+        data = json.loads(path.read_bytes())
+        return _profile(data, path.parent, weights_dir or default_weights_dir())
     except (KeyError, TypeError, ValueError) as error:
         raise ProfileError(f"{path} is not a profile: {error!r}; compare packaged.json") from error
+
+
+def default_weights_dir() -> Path:
+    """Where pulled weights lie: ``REELTAG_CACHE``, or ``~/.cache/reeltag``, under ``weights``."""
+    root = os.environ.get("REELTAG_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "reeltag") / "weights"
 
 
 def recorded(name: str, weights_dir: Path) -> Path:
@@ -163,10 +171,10 @@ def recorded(name: str, weights_dir: Path) -> Path:
     return weights_dir / name / "recorded.json"
 
 
-def _profile(data: dict[str, Any], folder: Path, weights_dir: Path | None) -> Profile:
+def _profile(data: dict[str, Any], folder: Path, weights_dir: Path) -> Profile:
     name = str(data["name"])
     trusted: dict[str, str] = {}
-    if weights_dir is not None and recorded(name, weights_dir).is_file():
+    if recorded(name, weights_dir).is_file():
         trusted = json.loads(recorded(name, weights_dir).read_bytes())
     files = {
         role: WeightFile(

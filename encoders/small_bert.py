@@ -13,8 +13,8 @@ import numpy as np
 from encoders.checkpoint import Array, read_checkpoint
 from encoders.errors import ProfileError
 from encoders.features import F32
-from encoders.profile import Profile
-from encoders.weights import default_weights_dir, locate
+from encoders.profile import Profile, default_weights_dir
+from encoders.weights import locate
 
 TABLE = "embeddings.word_embeddings.weight"
 EMBEDDINGS = (

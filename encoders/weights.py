@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib import metadata
 from pathlib import Path
 
 from encoders.errors import ProfileError
-from encoders.profile import PackageSource, Profile, WeightFile
+from encoders.profile import PackageSource, Profile, WeightFile, default_weights_dir
 
-
-def default_weights_dir() -> Path:
-    """Where pulled weights lie: ``REELTAG_CACHE``, or ``~/.cache/reeltag``, under ``weights``."""
-    root = os.environ.get("REELTAG_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "reeltag") / "weights"
+__all__ = ["default_weights_dir", "find", "locate", "pulled_path", "remedy", "sha256_of"]
 
 
 def pulled_path(profile: Profile, file: WeightFile, weights_dir: Path) -> Path:
