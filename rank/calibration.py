@@ -53,6 +53,8 @@ def rescaled(labelled: F64, frequency: float) -> F64:
 
 def fit(logits: F64, labelled: Bools, *, frequency: float = 1.0) -> Calibration:
     """Calibrate on validation candidates: their logits and whether each was labelled."""
+    if not labelled.any():
+        return Calibration((-12.0, 12.0), (-12.0, 12.0), frequency)
     if labelled.sum() >= ENOUGH_FOR_BINS:
         at, gives = _bins(logits, labelled)
     else:

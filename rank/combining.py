@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from encoders.features import F32
-from rank.columns import RISING
+from rank.columns import COLUMNS, RISING
 from rank.combine import Combiner, Linear
 from rank.trees import Trees
 
@@ -18,6 +18,9 @@ Bools = npt.NDArray[np.bool_]
 I64 = npt.NDArray[np.int64]
 
 FEW = 150  # positives below which trees have nothing to split on
+FEWEST = 5  # positives below which nothing is fitted
+GUESSED: dict[str, float] = {"name": 5.0, "meaning": 4.0, "bridge": 2.0, "text": 2.0, "visual": 1.0}
+"""What the columns count for before any label has been seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Examples:
 
 def fit(examples: Examples, plan: CombinePlan, *, seed: int) -> Combiner:
     """Train both models on the same candidates."""
+    if examples.labelled.sum() < FEWEST:
+        return untrained()
     linear = fit_linear(examples, plan)
     if examples.labelled.sum() < FEW:
         return Combiner(linear, no_trees(), 0.0)
@@ -55,17 +60,13 @@ def fit(examples: Examples, plan: CombinePlan, *, seed: int) -> Combiner:
 
 
 def fit_linear(examples: Examples, plan: CombinePlan) -> Linear:
-    """Ridge logistic regression; with one class only, its intercept alone."""
+    """Ridge logistic regression."""
     rows, y = examples.rows, examples.labelled
     known = np.where(np.isnan(rows), np.nan, rows).astype(np.float64)
     counts = np.maximum((~np.isnan(known)).sum(0), 1)
     mean = np.nansum(known, 0) / counts
     spread = np.sqrt(np.nansum((known - mean) ** 2, 0) / counts)
     linear = Linear(mean, np.maximum(spread, 1e-3), np.zeros(2 * rows.shape[1]), 0.0)
-    right = int(y.sum())
-    if right in (0, len(y)):
-        shift = float(np.log((right + 0.5) / (len(y) - right + 0.5)))
-        return Linear(linear.mean, linear.spread, linear.weights, shift)
     model = LogisticRegression(C=plan.ridge, max_iter=300)
     model.fit(linear.inputs(rows), y)
     return Linear(linear.mean, linear.spread, model.coef_[0], float(model.intercept_[0]))
@@ -109,6 +110,15 @@ def as_arrays(model: HistGradientBoostingClassifier) -> Trees:
         depth = max(depth, int(nodes["depth"].max()))
     base = float(np.ravel(model._baseline_prediction)[0])
     return Trees(column, limit, unknown, left, right, value, base, depth)
+
+
+def untrained() -> Combiner:
+    """What can be said without a labelled video: names in the words, near in meaning, or seen."""
+    count = len(COLUMNS)
+    weights = np.zeros(2 * count)
+    for name, weight in GUESSED.items():
+        weights[COLUMNS.index(name)] = weight
+    return Combiner(Linear(np.zeros(count), np.ones(count), weights, -5.0), no_trees(), 0.0)
 
 
 def no_trees() -> Trees:

@@ -7,7 +7,7 @@ frozen as the teacher that guards hard negatives in the second. Needs torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,11 +19,11 @@ from encoders.features import F32, I64, Features
 from rank.inputs import Shape, pack
 from rank.losses import LOSSES, LossName
 from rank.negatives import NegativePlan, Sampler, Teacher
+from rank.progress import Progress
 from rank.projection import Projection, principal
 from rank.small_bert import SmallBert
 from rank.tower import TagTower, Towers, TowerSize, VideoTower
 
-Progress = Callable[[str, int, int], None]
 MOST_FOR_PRINCIPAL = 40_000  # rows that settle the principal components well enough
 
 

@@ -20,6 +20,7 @@ TAG_VECTORS = "tags.npy"
 NAME_PROJECTION = "names.npy"
 META = "ranker.json"
 LARGEST_BATCH = 64
+TAGS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +78,15 @@ class Ranker:
             tags = self.tags[item.tags].astype(np.float32)
             found.append(tags @ vector * np.float32(self.scale) + np.float32(self.bias))
         return found
+
+    def all_logits(self, batch: Sequence[Features]) -> F32:
+        """The logits of the whole vocabulary, float32 [B, V]."""
+        vectors = self.vectors(batch)
+        found = np.empty((len(batch), len(self.tags)), np.float32)
+        for start in range(0, len(self.tags), TAGS_AT_ONCE):
+            part = slice(start, start + TAGS_AT_ONCE)
+            found[:, part] = vectors @ self.tags[part].astype(np.float32).T
+        return found * np.float32(self.scale) + np.float32(self.bias)
 
     def name_vectors(self, names: F32) -> F32:
         """Vectors of tags that were never trained, from their names' embeddings [n, Db]."""

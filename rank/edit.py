@@ -1,0 +1,105 @@
+"""Changing a bundle without retraining: tags added, blocked or merged, another operating point.
+
+Each change writes a whole new bundle in place of the old one, with a greater generation, so that a
+worker can load it and a reader prefers its tag events. The evaluation that the bundle earned when
+it was trained stays beside it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from encoders.encoder import Encoders
+from encoders.features import Features
+from rank.bundle import LAST, MANIFEST, RANKER, RECALL, Bundle, open_bundle, replacing, seal
+from rank.operating import VALIDATION, Kind, Operating, Validation, choose
+from rank.ranker import TAG_VECTORS, Ranker
+from recall.names import name_vectors
+from recall.recaller import Recaller
+from recall.storage import load_recaller, save_recaller
+from recall.vocabulary import Tag, Vocabulary
+
+Change = Callable[[Vocabulary], Vocabulary]
+
+
+def add(
+    folder: Path,
+    tag: Tag,
+    encoders: Encoders,
+    examples: Sequence[tuple[str, Features]] = (),
+) -> Bundle:
+    """Add a tag that was never trained, known by its name, aliases, description and examples.
+
+    ``examples``: (video id, features) of videos that have the tag. Raises CorpusError where the
+    vocabulary has it already.
+    """
+    bundle = open_bundle(folder)
+    alone = Vocabulary((Tag(tag.tag_id, tag.name, tag.aliases, tag.description),))
+    bridge = name_vectors(alone, encoders.names)
+    meaning = name_vectors(alone, encoders.sentences)
+    recaller = load_recaller(bundle.recall).with_tag(tag, meaning[0], bridge[0], examples)
+    ranker = Ranker.load(bundle.ranker, encoders.word_embeddings)
+    vector = ranker.name_vectors(bridge)
+    if examples:
+        shown = ranker.vectors([features for _, features in examples]).mean(0, keepdims=True)
+        vector = vector + shown
+        vector /= np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-6)
+    tags = np.concatenate([ranker.tags, vector.astype(np.float16)])
+
+    def write(fresh: Path) -> None:
+        _save_recall(recaller, fresh)
+        np.save(fresh / RANKER / TAG_VECTORS, tags)
+
+    return _changed(bundle, write)
+
+
+def block(folder: Path, name: str, *, blocked: bool = True) -> Bundle:
+    """Never publish a tag again, or release it; raises CorpusError where there is no such tag."""
+    return _with_vocabulary(folder, lambda vocabulary: vocabulary.block(name, blocked=blocked))
+
+
+def merge(folder: Path, name: str, into: str) -> Bundle:
+    """Let one tag stand for another; raises CorpusError where one of them isn't there."""
+    return _with_vocabulary(folder, lambda vocabulary: vocabulary.merge(name, into))
+
+
+def set_operating_point(folder: Path, kind: Kind, target: float) -> Bundle:
+    """Publish at another threshold; raises SettingError where validation can't support it."""
+    bundle = open_bundle(folder)
+    old = Operating.load(bundle.last)
+    point = choose(kind, target, Validation.load(bundle.last / VALIDATION))
+    new = Operating(old.calibration, point, old.standard)
+    return _changed(bundle, lambda fresh: new.save(fresh / LAST))
+
+
+def _with_vocabulary(folder: Path, change: Change) -> Bundle:
+    bundle = open_bundle(folder)
+    recaller = load_recaller(bundle.recall)
+    changed = recaller.with_vocabulary(change(recaller.vocabulary))
+    return _changed(bundle, lambda fresh: _save_recall(changed, fresh))
+
+
+def _save_recall(recaller: Recaller, fresh: Path) -> None:
+    shutil.rmtree(fresh / RECALL)
+    save_recaller(recaller, fresh / RECALL)
+
+
+def _changed(bundle: Bundle, write: Callable[[Path], None]) -> Bundle:
+    """A copy of the bundle, changed by ``write``, in its place."""
+    manifest = bundle.manifest
+    with replacing(bundle.folder) as fresh:
+        shutil.copytree(bundle.folder, fresh, dirs_exist_ok=True)
+        (fresh / MANIFEST).unlink()
+        write(fresh)
+        sealed = seal(
+            fresh,
+            profile=manifest.profile,
+            profile_digest=manifest.profile_digest,
+            version=None,
+            newer_than=manifest.generation,
+        )
+    return Bundle(bundle.folder, sealed.manifest)

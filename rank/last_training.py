@@ -1,0 +1,93 @@
+"""Training the last stage: columns to scores, scores to probabilities, and where to cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.features import F32, I64
+from rank import calibration, combining
+from rank.columns import COLUMNS, columns
+from rank.combine import Combiner
+from rank.combining import CombinePlan, Examples
+from rank.operating import Kind, Operating, OperatingPoint, Validation
+from rank.threshold import TAGS_PER_VIDEO, for_tags_per_video
+from recall.candidates import CandidateSet
+from recall.dataset import Dataset
+
+F64 = npt.NDArray[np.float64]
+
+MOST_ROWS = 600_000  # candidates that settle the last stage well enough
+FEWEST_RIGHT = 60  # labelled validation candidates below which training videos calibrate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastStage:
+    """The combiner and what turns its logits into published tags."""
+
+    combiner: Combiner
+    operating: Operating
+    validation: Validation
+
+
+def examples_of(
+    videos: Dataset, candidates: Sequence[CandidateSet], logits: Sequence[F32], rows: I64
+) -> Examples:
+    """The candidates of some videos as rows for the last stage."""
+    tables = [columns(videos.features(r), candidates[r], logits[r]) for r in rows.tolist()]
+    labelled = [np.isin(candidates[r].tags, videos.labels[r]) for r in rows.tolist()]
+    return Examples(
+        np.concatenate([np.zeros((0, len(COLUMNS)), np.float32), *tables]),
+        np.concatenate([np.zeros(0, bool), *labelled]),
+        np.repeat(rows, [len(table) for table in tables]),
+    )
+
+
+def sample(videos: Dataset, candidates: Sequence[CandidateSet], *, seed: int) -> I64:
+    """As many videos, drawn at random, as give at most MOST_ROWS candidates; in their order."""
+    order = np.random.default_rng(seed).permutation(len(videos))
+    sizes = np.cumsum([len(candidates[row].tags) for row in order.tolist()])
+    kept = order[: max(1, int(np.searchsorted(sizes, MOST_ROWS, side="right")))]
+    return np.sort(kept).astype(np.int64)
+
+
+def train_last(
+    training: Examples,
+    training_components: I64,
+    validation: Examples,
+    videos: int,
+    plan: CombinePlan,
+    *,
+    seed: int,
+) -> LastStage:
+    """Fit the combiner on training videos seen as strangers, the rest on validation videos.
+
+    ``training_components``: a component for each video number in ``training``. ``videos``: how many
+    validation videos there are. Where validation has too little to say, the training videos'
+    cross-fitted logits calibrate instead.
+    """
+    combiner = combining.fit(training, plan, seed=seed)
+    judged, logits, count = validation, combiner(validation.rows), videos
+    if validation.labelled.sum() < FEWEST_RIGHT:
+        held = combining.cross_fit(training, plan, training_components, folds=5, seed=seed)
+        judged = Examples(
+            np.concatenate([validation.rows, training.rows]),
+            np.concatenate([validation.labelled, training.labelled]),
+            np.concatenate([validation.video, training.video + videos]),
+        )
+        logits = np.concatenate([logits, held])
+        count = videos + len(np.unique(training.video))
+    plain = calibration.fit(logits, judged.labelled)
+    frequency = calibration.label_frequency(plain(logits), judged.labelled)
+    fitted = calibration.Calibration(plain.at, plain.gives, frequency)
+    scores = fitted(logits)
+    threshold = for_tags_per_video(scores, count)
+    point = OperatingPoint(Kind.TAGS_PER_VIDEO, TAGS_PER_VIDEO, threshold)
+    return LastStage(
+        combiner,
+        Operating(fitted, point),
+        Validation(scores, judged.labelled, judged.video, count),
+    )

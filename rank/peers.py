@@ -1,0 +1,240 @@
+"""What a user would try instead, on the same features and splits. Needs the extra ``train``.
+
+    commonest         the commonest tags for everyone
+    neighbours        the tags of the nearest labelled videos, all embeddings in one
+    embeddings        one-vs-rest logistic regression on all embeddings
+    words             one-vs-rest logistic regression on TF-IDF words
+    mean              the mean of the last two's probabilities
+    zero_shot         the similarity of a tag's name to words and picture
+
+Each one's free number (neighbours, ridge) is chosen on the validation split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from encoders.features import F32, I64
+from rank.metrics import Figures, Scored, figures
+from rank.progress import Progress
+from rank.threshold import for_tags_per_video
+from recall.dataset import Dataset
+from recall.splits import Split
+
+I32 = npt.NDArray[np.int32]
+
+KEPT = 100
+NEIGHBOURS = (5, 15, 40)
+RIDGES = (1e-4, 1e-3, 1e-2)
+STEPS = 300
+A_STEP = 512  # videos
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peer:
+    """One baseline's scores: float32 [videos, V] on validation and on test."""
+
+    name: str
+    validation: F32
+    test: F32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """What a peer reaches on the test split, at its own validation threshold."""
+
+    name: str
+    threshold: float
+    figures: Figures
+    scored: Scored
+
+
+def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Iterator[Peer]:
+    """Train and run the peers in turn. ``names`` float32 [V, Db]: the tags' names as vectors."""
+    train, val, test = (dataset.of(split) for split in (Split.TRAIN, Split.VAL, Split.TEST))
+    tags = len(names)
+    labels = _labels(train, tags)
+    wanted = _labels(val, tags)
+    commonest = np.asarray(labels.mean(axis=0)).reshape(1, -1).astype(np.float32)
+    yield Peer("commonest", _repeated(commonest, len(val)), _repeated(commonest, len(test)))
+    progress("peers", 1, 6)
+    embedded = _Embedded.fit(train)
+    x_train, x_val, x_test = embedded(train), embedded(val), embedded(test)
+    yield _best(
+        "neighbours",
+        [
+            (_carried(x_train, labels, x_val, k), _carried(x_train, labels, x_test, k))
+            for k in NEIGHBOURS
+        ],
+        wanted,
+    )
+    progress("peers", 2, 6)
+    by_embedding = _regressed("embeddings", x_train, labels, x_val, x_test, wanted, seed)
+    yield by_embedding
+    progress("peers", 3, 6)
+    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=20_000)
+    texts = [[words.text for words in part.words] for part in (train, val, test)]
+    try:
+        w_train = vectorizer.fit_transform(texts[0])
+    except ValueError:  # no video has words
+        w_train = csr_matrix((len(train), 1), dtype=np.float32)
+        w_val, w_test = csr_matrix((len(val), 1)), csr_matrix((len(test), 1))
+    else:
+        w_val, w_test = (vectorizer.transform(text) for text in texts[1:])
+    by_words = _regressed("words", w_train, labels, w_val, w_test, wanted, seed)
+    yield by_words
+    progress("peers", 4, 6)
+    yield Peer(
+        "mean",
+        (by_embedding.validation + by_words.validation) / 2,
+        (by_embedding.test + by_words.test) / 2,
+    )
+    progress("peers", 5, 6)
+    yield Peer("zero_shot", _by_name(val, names), _by_name(test, names))
+    progress("peers", 6, 6)
+
+
+def compare(peer: Peer, dataset: Dataset, truth: tuple[I32, ...], outside: I64) -> Compared:
+    """A peer's figures on the test split, whose true tags are ``truth``."""
+    tags, scores = _top(peer.validation)
+    threshold = for_tags_per_video(
+        np.concatenate([np.zeros(0), *scores]), len(dataset.of(Split.VAL))
+    )
+    tags, scores = _top(peer.test)
+    scored = Scored.of(tags, scores, truth, outside)
+    return Compared(peer.name, threshold, figures(scored, threshold), scored)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Embedded:
+    """Sentence, mean frame and mean audio embedding side by side, each standardised."""
+
+    means: tuple[F32, ...]
+    spreads: tuple[F32, ...]
+
+    @classmethod
+    def fit(cls, videos: Dataset) -> _Embedded:
+        parts = _parts(videos)
+        return cls(
+            tuple(part.mean(0) for part in parts), tuple(part.std(0) + 1e-3 for part in parts)
+        )
+
+    def __call__(self, videos: Dataset) -> F32:
+        placed = [
+            (part - mean) / spread / np.sqrt(max(1, part.shape[1])) * part.any(1, keepdims=True)
+            for part, mean, spread in zip(_parts(videos), self.means, self.spreads, strict=True)
+        ]
+        return np.concatenate(placed, axis=1).astype(np.float32)
+
+
+def _parts(videos: Dataset) -> tuple[F32, ...]:
+    return videos.sentence, videos.frames.means(), videos.audio.means()
+
+
+def _repeated(row: F32, count: int) -> F32:
+    return np.asarray(np.tile(row, (count, 1)), np.float32)
+
+
+def _labels(videos: Dataset, tags: int) -> csr_matrix:
+    labels = videos.labels
+    ones = np.ones(len(labels.values), np.float32)
+    return csr_matrix((ones, labels.values, labels.starts), shape=(len(videos), tags))
+
+
+def _carried(known: F32, labels: csr_matrix, asked: F32, k: int) -> F32:
+    def unit(x: F32) -> F32:
+        return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9))
+
+    similar = unit(asked) @ unit(known).T
+    k = min(k, known.shape[0])
+    near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+    weight = np.maximum(np.take_along_axis(similar, near, axis=1), 0)
+    weight = weight / np.maximum(weight.sum(1, keepdims=True), 1e-9)
+    rows = np.repeat(np.arange(len(asked)), k)
+    spread = csr_matrix((weight.ravel(), (rows, near.ravel())), shape=similar.shape)
+    return np.asarray((spread @ labels).toarray(), np.float32)
+
+
+def _regressed(
+    name: str,
+    train: F32 | csr_matrix,
+    labels: csr_matrix,
+    val: F32 | csr_matrix,
+    test: F32 | csr_matrix,
+    wanted: csr_matrix,
+    seed: int,
+) -> Peer:
+    """One logistic regression a tag, all of them at once, by minibatches."""
+    found = []
+    for ridge in RIDGES:
+        weights, bias = _fit(train, labels, ridge, seed)
+        found.append(
+            tuple(
+                (1 / (1 + np.exp(-(np.asarray(part @ weights) + bias)))).astype(np.float32)
+                for part in (val, test)
+            )
+        )
+    return _best(name, [(each[0], each[1]) for each in found], wanted)
+
+
+def _fit(x: F32 | csr_matrix, labels: csr_matrix, ridge: float, seed: int) -> tuple[F32, F32]:
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    weights = torch.zeros(x.shape[1], labels.shape[1], requires_grad=True)
+    bias = torch.full((labels.shape[1],), -5.0, requires_grad=True)
+    optimiser = torch.optim.AdamW([weights, bias], lr=0.05, weight_decay=0.0)
+    steps = min(STEPS, 40 * max(1, x.shape[0] // A_STEP + 1))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.05, total_steps=steps + 1)
+    for _ in range(steps):
+        rows = random.choice(x.shape[0], min(A_STEP, x.shape[0]), replace=False)
+        part = x[rows]
+        dense = part.toarray() if isinstance(part, csr_matrix) else part
+        logits = torch.from_numpy(np.asarray(dense, np.float32)) @ weights + bias
+        target = torch.from_numpy(labels[rows].toarray())
+        wrong = binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(rows)
+        loss = wrong + ridge * (weights * weights).sum()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimiser.step()
+        schedule.step()
+    return weights.detach().numpy(), bias.detach().numpy()
+
+
+def _by_name(videos: Dataset, names: F32) -> F32:
+    """The greater of the words' and the picture's cosine with each name, of one space."""
+    width = names.shape[1]
+    parts = [part @ names.T for part in (videos.sentence, videos.bridge) if part.shape[1] == width]
+    if not parts:
+        return np.zeros((len(videos), len(names)), np.float32)
+    return np.asarray(np.maximum.reduce(parts), np.float32)
+
+
+def _best(name: str, found: list[tuple[F32, F32]], wanted: csr_matrix) -> Peer:
+    """The setting whose 3.12 tags a video are most often right on validation."""
+
+    def right(scores: F32) -> float:
+        tags, kept = _top(scores)
+        threshold = for_tags_per_video(np.concatenate([np.zeros(0), *kept]), len(scores))
+        hits = [
+            np.isin(t[s >= threshold], wanted[row].indices).sum()
+            for row, (t, s) in enumerate(zip(tags, kept, strict=True))
+        ]
+        return float(np.sum(hits))
+
+    validation, test = max(found, key=lambda pair: right(pair[0]))
+    return Peer(name, validation, test)
+
+
+def _top(scores: F32) -> tuple[list[I32], list[npt.NDArray[np.float64]]]:
+    kept = min(KEPT, scores.shape[1])
+    best = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
+    values = np.take_along_axis(scores, best, axis=1).astype(np.float64)
+    return list(best.astype(np.int32)), list(values)

@@ -1,0 +1,128 @@
+"""Training the ranker of a bundle, and rankers that never saw a fold of the training videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.sparse import csr_matrix
+
+from encoders.features import F32, I64
+from encoders.profile import Profile
+from rank.fitting import (
+    FitPlan,
+    fit,
+    new_towers,
+    prepare,
+    tag_vectors,
+    video_vectors,
+)
+from rank.inputs import Shape
+from rank.progress import Progress
+from rank.tower import Towers, TowerSize
+from recall.candidates import CandidateSet
+from recall.dataset import Dataset
+
+I32 = npt.NDArray[np.int32]
+
+LONGEST_TEXT = 48  # tokens the small BERT reads
+
+
+@dataclass(frozen=True, slots=True)
+class RankerPlan:
+    """Sizes and lengths of the ranker's training."""
+
+    size: TowerSize = field(default_factory=TowerSize)
+    fit: FitPlan = field(default_factory=FitPlan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankerParts:
+    """What a ranker's training takes beside the videos."""
+
+    shape: Shape
+    bert: dict[str, F32]
+    names: F32
+    word_embeddings: F32
+
+
+def shape_of(profile: Profile, word: int) -> Shape:
+    """The widths and lengths of a profile's features."""
+    dims = profile.dims
+    return Shape(
+        frame=dims.frame,
+        audio=dims.audio,
+        word=word,
+        sentence=dims.sentence,
+        bridge=dims.bridge,
+        frames=profile.frame_spec.count,
+        blocks=profile.front_end.blocks,
+        tokens=min(LONGEST_TEXT, profile.max_tokens),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedRanker:
+    """The towers, and each training video's logits by towers that never saw its fold."""
+
+    towers: Towers
+    logits: list[F32]
+
+
+def train_ranker(
+    videos: Dataset,
+    candidates: Sequence[CandidateSet],
+    fold: I32,
+    parts: RankerParts,
+    plan: RankerPlan,
+    *,
+    seed: int,
+    progress: Progress,
+) -> TrainedRanker:
+    """Train on all of ``videos``, and once without each fold for the candidates' logits.
+
+    ``candidates`` and ``fold`` belong to ``videos``, row by row.
+    """
+    labels = label_matrix(videos, len(parts.names))
+    features = list(videos.each())
+    prepared = prepare(features, parts.shape, plan.size, parts.word_embeddings, seed=seed)
+    everything = np.arange(len(videos), dtype=np.int64)
+
+    def trained(rows: I64, stage: str) -> Towers:
+        torch.manual_seed(seed)
+        towers = new_towers(prepared, parts.shape, plan.size, parts.bert, parts.names)
+        return fit(
+            towers,
+            prepared,
+            labels,
+            rows,
+            plan.fit,
+            seed=seed,
+            progress=lambda what, done, total: progress(f"{stage}: {what}", done, total),
+        )
+
+    logits: list[F32] = [np.zeros(0, np.float32) for _ in features]
+    folds = np.unique(fold).tolist()
+    for number in folds:
+        held = np.flatnonzero(fold == number).astype(np.int64)
+        rest = everything[fold != number] if len(folds) > 1 else everything[:0]
+        towers = trained(rest, f"ranker without fold {number + 1} of {len(folds)}")
+        vectors = video_vectors(towers, prepared)[torch.from_numpy(held)]
+        tags = tag_vectors(towers)
+        scale, bias = float(towers.scale.detach()), float(towers.bias.detach())
+        for row, vector in zip(held.tolist(), vectors, strict=True):
+            own = torch.from_numpy(candidates[row].tags.astype(np.int64))
+            logits[row] = (tags[own] @ vector * scale + bias).numpy()
+    return TrainedRanker(trained(everything, "ranker"), logits)
+
+
+def label_matrix(videos: Dataset, tags: int) -> csr_matrix:
+    """CSR [N, V] of ones."""
+    labels = videos.labels
+    values = np.ones(len(labels.values), np.float32)
+    matrix = csr_matrix((values, labels.values, labels.starts), shape=(len(videos), tags))
+    matrix.sort_indices()
+    return matrix

@@ -1,0 +1,279 @@
+"""``reeltag train``: from a labelled corpus to a bundle, in stages that survive a kill.
+
+features    every video decoded and encoded (kept by the feature store)
+recall      channels and merge; each training video's candidates, as if it had never been seen
+ranker      the towers; each training video's logits by towers that never saw its fold
+last        combiner, calibration, operating point
+evaluation  on the test split
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoders.encoder import Encoders
+from encoders.errors import CorpusError
+from encoders.features import F32
+from encoders.small_bert import initial_layers
+from rank import candidate_file, last_training, systems
+from rank.bundle import (
+    EVALUATION,
+    LAST,
+    RANKER,
+    RECALL,
+    Bundle,
+    check_free,
+    generation_of,
+    replacing,
+    seal,
+)
+from rank.combining import CombinePlan
+from rank.embedding import Remembering
+from rank.evaluation import Evaluation, Truth, evaluate
+from rank.export import export
+from rank.gathering import Gathered, Gathering
+from rank.operating import VALIDATION
+from rank.progress import Progress
+from rank.ranker import Ranker
+from rank.ranker_training import RankerParts, RankerPlan, shape_of, train_ranker
+from rank.stages import Stages, file_digest
+from rank.systems import System
+from rank.tagger import Tagger
+from rank.threshold import for_tags_per_video
+from recall.candidates import CandidateSet
+from recall.corpus import Corpus, TagSet, read_corpus
+from recall.dataset import Dataset
+from recall.recaller import Recaller
+from recall.splits import Split
+from recall.storage import load_recaller, save_recaller
+from recall.training import out_of_fold_candidates, train_recall
+
+FOLDS = 3
+THREADS = 2  # of torch; fixed, since sums depend on it
+STAGES_VERSION = 1  # raise when a stage's files change
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that shapes a training beside the corpus and the seed."""
+
+    ranker: RankerPlan = field(default_factory=RankerPlan)
+    last: CombinePlan = field(default_factory=CombinePlan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A new bundle, what was read for it, and what it reached."""
+
+    bundle: Bundle
+    corpus: Corpus
+    gathered: Gathered
+    evaluation: Evaluation
+
+
+def train(
+    corpus_path: Path,
+    out: Path,
+    *,
+    gathering: Gathering,
+    vocabulary: Path | None = None,
+    seed: int = 0,
+    version: str | None = None,
+    truth: Mapping[str, TagSet] | None = None,
+    plan: Plan | None = None,
+    progress: Progress,
+) -> Trained:
+    """Train a bundle into ``out``, replacing one that is there.
+
+    Raises CorpusError where the corpus gives nothing to learn from, BundleError where ``out`` holds
+    something else, ProfileError where weights are missing.
+    """
+    plan = plan or Plan()
+    check_free(out)
+    corpus = read_corpus(corpus_path, vocabulary)
+    _check(corpus, needs_labels=vocabulary is None)
+    gathered = gathering.gather(corpus, corpus.videos, progress)
+    dataset = gathered.dataset
+    if vocabulary is None:
+        _check_readable(gathered)
+    encoders = Encoders.open(gathering.profile, weights_dir=gathering.weights_dir)
+    stages = Stages.of(
+        gathering.cache_dir,
+        STAGES_VERSION,
+        file_digest(corpus_path),
+        vocabulary and file_digest(vocabulary),
+        gathering.profile.digest,
+        sorted(item.video_id for item in gathered.unread),
+        seed,
+        plan.ranker,
+    )
+    recall = stages.folder(
+        "recall", lambda folder: _recall(dataset, corpus, encoders, folder, seed, progress)
+    )
+    ranker = stages.folder(
+        "ranker",
+        lambda folder: _ranker(dataset, recall, encoders, plan.ranker, folder, seed, progress),
+    )
+    with replacing(out) as folder:
+        shutil.copytree(recall / RECALL, folder / RECALL)
+        shutil.copytree(ranker / RANKER, folder / RANKER)
+        (folder / LAST).mkdir()
+        _last(dataset, recall, ranker, encoders, plan.last, folder / LAST, seed)
+        profile = gathering.profile
+        before = generation_of(out)
+        seal(folder, profile=profile.name, profile_digest=profile.digest, version=version)
+        tagger = Tagger.load(folder, encoders)
+        tagger = _with_standard_thresholds(tagger, dataset.of(Split.VAL), progress)
+        tagger.operating.save(folder / LAST)
+        test = dataset.of(Split.TEST)
+        evaluation = evaluate(tagger, test, Truth.of(test, truth), progress)
+        (folder / EVALUATION).write_text(json.dumps(evaluation.to_json(), indent=1) + "\n")
+        sealed = seal(
+            folder,
+            profile=profile.name,
+            profile_digest=profile.digest,
+            version=version,
+            newer_than=before,
+        )
+    return Trained(Bundle(out, sealed.manifest), corpus, gathered, evaluation)
+
+
+def _check(corpus: Corpus, *, needs_labels: bool) -> None:
+    """Raise CorpusError where there is nothing to learn, before any video is decoded.
+
+    With a vocabulary, the names of its tags are something: a bundle can start without any label.
+    """
+    used = {tag for video in corpus.of(Split.TRAIN) for tag in video.tags.labels}
+    if not corpus.of(Split.TRAIN):
+        raise CorpusError("the corpus has no training videos; give some the split train")
+    if len(corpus.vocabulary) < 2:
+        raise CorpusError(
+            f"the corpus has {len(corpus.vocabulary)} tag; at least two are needed to tell videos "
+            "apart"
+        )
+    if needs_labels and not used:
+        raise CorpusError("no training video has a tag of the vocabulary; check the tags' spelling")
+
+
+def _check_readable(gathered: Gathered) -> None:
+    if not len(gathered.dataset.of(Split.TRAIN).labels.values):
+        first = gathered.unread[0].reason if gathered.unread else "they have no tags"
+        raise CorpusError(
+            f"no labelled training video could be read; the first: {first}; check the URIs"
+        )
+
+
+def _recall(
+    dataset: Dataset,
+    corpus: Corpus,
+    encoders: Encoders,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Train recall; keep it, and the candidates of training and validation videos."""
+    torch.set_num_threads(THREADS)
+    sentences = Remembering(encoders.sentences, progress)
+    joint = encoders.profile.bridge.kind == "joint"  # else names are read by the sentence encoder
+    names = Remembering(encoders.names, progress) if joint else sentences
+    trained = train_recall(
+        dataset,
+        corpus.vocabulary,
+        sentences=sentences,
+        names=names,
+        seed=seed,
+        folds=FOLDS,
+        report=lambda what, share: progress(f"recall: {what}", round(share * 1000), 1000),
+    )
+    save_recaller(trained.recaller, folder / RECALL)
+    recaller = load_recaller(folder / RECALL)
+    candidate_file.save(folder / "train.npz", out_of_fold_candidates(trained))
+    candidate_file.save(folder / "val.npz", candidates_of(recaller, dataset.of(Split.VAL)))
+    np.save(folder / "fold.npy", trained.fold)
+
+
+def candidates_of(recaller: Recaller, videos: Dataset) -> list[CandidateSet]:
+    """The candidates of videos that recall was not trained on."""
+    return recaller.candidates(list(videos.each()), videos.uploader_ids())
+
+
+def _ranker(
+    dataset: Dataset,
+    recall: Path,
+    encoders: Encoders,
+    plan: RankerPlan,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Train the towers; keep them, and the logits of the training videos' candidates."""
+    torch.set_num_threads(THREADS)
+    words = encoders.word_embeddings
+    parts = RankerParts(
+        shape_of(encoders.profile, words.shape[1]),
+        initial_layers(encoders.profile),
+        load_recaller(recall / RECALL).channels.bridge.vectors,
+        words,
+    )
+    trained = train_ranker(
+        dataset.of(Split.TRAIN),
+        candidate_file.load(recall / "train.npz"),
+        np.load(recall / "fold.npy"),
+        parts,
+        plan,
+        seed=seed,
+        progress=progress,
+    )
+    export(trained.towers, parts.shape, folder / RANKER)
+    np.save(folder / "logits.npy", np.concatenate([np.zeros(0, np.float32), *trained.logits]))
+
+
+def _last(
+    dataset: Dataset,
+    recall: Path,
+    ranker: Path,
+    encoders: Encoders,
+    plan: CombinePlan,
+    folder: Path,
+    seed: int,
+) -> None:
+    training, validation = dataset.of(Split.TRAIN), dataset.of(Split.VAL)
+    candidates = candidate_file.load(recall / "train.npz")
+    ends = np.cumsum([len(item.tags) for item in candidates])
+    logits: list[F32] = np.split(np.load(ranker / "logits.npy"), ends[:-1])
+    rows = last_training.sample(training, candidates, seed=seed)
+    seen = candidate_file.load(recall / "val.npz")
+    served = Ranker.load(ranker / RANKER, encoders.word_embeddings)
+    stage = last_training.train_last(
+        last_training.examples_of(training, candidates, logits, rows),
+        training.component.astype(np.int64),
+        last_training.examples_of(
+            validation,
+            seen,
+            served.logits(list(validation.each()), seen),
+            np.arange(len(validation), dtype=np.int64),
+        ),
+        len(validation),
+        plan,
+        seed=seed,
+    )
+    stage.combiner.save(folder)
+    stage.operating.save(folder)
+    stage.validation.save(folder / VALIDATION)
+
+
+def _with_standard_thresholds(tagger: Tagger, videos: Dataset, progress: Progress) -> Tagger:
+    """The thresholds that give each system 3.12 tags a video on validation."""
+    standard = {System.RECALL_RANKING.value: tagger.operating.point.threshold}
+    for system in (System.CLASSIFICATION, System.FULL_RANKING):
+        ranked = systems.run(tagger, system, videos, progress)
+        scores = np.concatenate([np.zeros(0), *ranked.scores])
+        standard[system.value] = for_tags_per_video(scores, len(videos))
+    return replace(tagger, operating=replace(tagger.operating, standard=standard))
