@@ -57,13 +57,16 @@ class ObjectBlobs:
     """An object a key, under a URL that fsspec knows, such as ``s3://bucket/prefix``."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        from fsspec.core import url_to_fs  # slow to load, and needed for object stores only
+        # Slow to load, and needed for object stores only.
+        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # no types
+        from fsspec.core import url_to_fs
 
+        self._failures: tuple[type[Exception], ...] = (OSError, BotoCoreError)
         self._url = url
         self._files, self._root = url_to_fs(url, use_listings_cache=False, **options)
 
     def get(self, key: str) -> bytes | None:
-        with _translated(self._url):
+        with _translated(self._url, self._failures):
             try:
                 content: bytes = self._files.cat_file(f"{self._root}/{key}")
             except FileNotFoundError:
@@ -71,7 +74,7 @@ class ObjectBlobs:
             return content
 
     def put(self, key: str, content: bytes) -> None:
-        with _translated(self._url):
+        with _translated(self._url, self._failures):
             self._files.pipe_file(f"{self._root}/{key}", content)
 
 
@@ -83,9 +86,10 @@ def open_blobs(location: str | Path, **options: Any) -> Blobs:
 
 
 @contextmanager
-def _translated(place: str) -> Iterator[None]:
+def _translated(place: str, failures: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    except failures as error:
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number else type(error).__name__
         raise StoreError(f"the feature store {place} can't be used ({reason})") from error

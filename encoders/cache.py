@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ def extract(
     workers: int = 2,
     weights_dir: Path | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Row, Features | MediaError]]:
+) -> Generator[tuple[Row, Features | MediaError], None, None]:
     """Features of ``rows``, in their order, or the reason why a video can't be read.
 
     A row whose file's size and time, or ETag, are as before is neither fetched nor decoded; one
@@ -75,7 +75,7 @@ def extract_with(
     access: Access,
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Row, Features | MediaError]]:
+) -> Generator[tuple[Row, Features | MediaError], None, None]:
     """As ``extract``, with what it is made of passed in."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="extract")
     waiting: deque[tuple[Row, Future[Features | MediaError]]] = deque()
