@@ -36,7 +36,6 @@ from encoders.weights import find, locate, pulled_path, remedy, sha256_of
 
 HUB = "https://huggingface.co"
 ATTEMPTS = 5
-CHUNK = 1 << 20
 
 
 def pull_profile(
@@ -203,7 +202,7 @@ def _attempt(url: str, output: BinaryIO, tag_file: Path, file: WeightFile, quiet
         with tqdm(
             desc=file.role, total=total, initial=have, unit="B", unit_scale=True, disable=quiet
         ) as bar:
-            for chunk in response.iter_bytes(CHUNK):
+            for chunk in response.iter_raw():  # as it comes: nothing that came is lost
                 have += len(chunk)
                 if file.size is not None and have > file.size:
                     output.truncate(0)
