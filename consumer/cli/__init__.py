@@ -6,6 +6,7 @@ import click
 
 from consumer.cli.bench import bench
 from consumer.cli.demo import demo
+from consumer.cli.dlq import dlq
 from consumer.cli.models import models
 from consumer.cli.service import replay, run
 from consumer.cli.style import Commands
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (demo, train, evaluate, tables, tag, run, replay, tags, models, bench):
+for command in (demo, train, evaluate, tables, tag, run, replay, dlq, tags, models, bench):
     main.add_command(command)

@@ -44,7 +44,24 @@ def replay(start: str, end: str | None, videos: Path | None, config: Path | None
     Example:
       reeltag replay --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z
     """
+    from dataclasses import asdict
+
+    from consumer.cli.progress import stages
     from consumer.replay import replay as replay_uploads
     from consumer.settings import load_settings
 
-    replay_uploads(load_settings(config), start=start, end=end, videos=videos)
+    settings = load_settings(config)
+    with stages() as progress:
+        came_to = replay_uploads(settings, start=start, end=end, videos=videos, told=progress)
+    for name, count in asdict(came_to).items():
+        click.echo(f"{count:>8}  {FATES[name]}")
+
+
+FATES = {
+    "asked": "asked for now, and done again",
+    "before": "asked for before, by the same command",
+    "superseded": "superseded by a newer event of the video",
+    "deleted": "of videos deleted since",
+    "others": "of videos that were not named",
+    "unreadable": "break the contract: see reeltag dlq list",
+}

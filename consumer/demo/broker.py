@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -19,22 +19,33 @@ from encoders.errors import KafkaError
 QUIET = logging.getLogger("reeltag.demo.kafka")
 PARTITIONS = 4
 SECONDS = 15.0
+FETCH_MILLISECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the demo's messages go. ``client`` is what every Kafka client of it is made with."""
+    """Where the demo's messages go.
+
+    ``client`` is what every Kafka client of it is made with; ``settings`` is what the worker needs
+    to be told beside the address and the topics.
+    """
 
     address: str
     client: Mapping[str, Any]
     uploads: str
     tags: str
     dead_letters: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def topics(self) -> tuple[str, str, str]:
-        """All three topics."""
-        return self.uploads, self.tags, self.dead_letters
+    def replay(self) -> str:
+        """Topic of work to be done again."""
+        return f"{self.uploads}.replay"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that the worker uses."""
+        return self.uploads, self.tags, self.dead_letters, self.replay
 
 
 def open_broker(bootstrap: str | None) -> AbstractContextManager[Broker]:
@@ -56,6 +67,8 @@ def embedded_broker() -> Iterator[Broker]:
         "video.uploads",
         "video.tags",
         "video.uploads.dlq",
+        # The mock cluster answers a fetch only when its time is up, even if something has come in.
+        {"KAFKA__FETCH_WAIT_MAX_MS": str(FETCH_MILLISECONDS)},
     )
     for topic in broker.topics:
         cluster.list_topics(topic, timeout=SECONDS)  # asking for a topic makes it
@@ -65,7 +78,7 @@ def embedded_broker() -> Iterator[Broker]:
 
 @contextmanager
 def real_broker(bootstrap: str, client: Mapping[str, Any]) -> Iterator[Broker]:
-    """Three topics of the demo's own on the broker at ``bootstrap``; deleted afterwards.
+    """Topics of the demo's own on the broker at ``bootstrap``; deleted afterwards.
 
     They are never the usual ones: sample videos have no business among somebody's uploads.
     Raises KafkaError where the broker does not answer or refuses.

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
-from consumer.demo.broker import SECONDS, Broker
+from consumer.demo.broker import FETCH_MILLISECONDS, SECONDS, Broker
 from consumer.demo.plan import Upload
 
 
@@ -32,7 +32,12 @@ class Results:
         self._waiting: dict[str, tuple[Upload, float]] = {}
         self._dead_letters = broker.dead_letters
         self._consumer = Consumer(
-            {**broker.client, "group.id": "reeltag-demo-table", "enable.auto.commit": False}
+            {
+                **broker.client,
+                "group.id": "reeltag-demo-table",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": FETCH_MILLISECONDS,
+            }
         )
         self._consumer.assign(
             [

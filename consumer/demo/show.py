@@ -19,7 +19,7 @@ from consumer.demo.table import WIDEST, ResultTable
 from consumer.demo.worker import RunningWorker, running_worker
 
 OUTCOMES = ("tagged", "degraded", "deleted", "dead_lettered")
-AT_ONCE = 8
+AT_ONCE = 4
 """Uploads under way at a time, so that milliseconds are a video's and not the queue's."""
 PATIENCE_SECONDS = 90.0
 """Longest wait for the next result before the demo gives up."""

@@ -88,7 +88,7 @@ def _widths(terminal: int) -> dict[str, int]:
     """Widths of the columns: the same for every row, so that rows can be printed one by one."""
     fixed = {"video": 16, "score": 5, "ms": 6}
     free = min(terminal, WIDEST) - sum(fixed.values()) - len(COLUMNS)
-    shares = {"title": 0.35, "tags": 0.25, "channels": 0.40}
+    shares = {"title": 0.33, "tags": 0.23, "channels": 0.44}
     free_widths = {name: max(8, int(free * share)) for name, share in shares.items()}
     return {name: (fixed | free_widths)[name] for name in COLUMNS}
 

@@ -83,11 +83,12 @@ def running_worker(
         "UPLOADS_TOPIC": broker.uploads,
         "TAGS_TOPIC": broker.tags,
         "DLQ_TOPIC": broker.dead_letters,
-        "REPLAY_TOPIC": f"{broker.uploads}.replay",
+        "REPLAY_TOPIC": broker.replay,
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(port),
         "ALLOWED_SCHEMES": "file,https,s3",
         "ALLOWED_PATHS": ",".join(str(folder.resolve()) for folder in folders),
+        **broker.settings,
     }
     environment = os.environ | {f"REELTAG_{name}": value for name, value in settings.items()}
     with log.open("wb") as output:
