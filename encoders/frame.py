@@ -12,7 +12,7 @@ import numpy as np
 from encoders.features import F32, U8
 from encoders.session import Session
 
-BATCH = 16  # frames; beyond, activations fall out of the cache and nothing is won
+BATCH = 8  # frames; more at once costs memory and wins no time
 
 
 class BridgeFrom(Protocol):
