@@ -94,8 +94,8 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
     progress("peers", 4, 6)
     yield Peer(
         "mean",
-        (by_embedding.validation + by_words.validation) / 2,
-        (by_embedding.test + by_words.test) / 2,
+        np.asarray((by_embedding.validation + by_words.validation) / 2, np.float32),
+        np.asarray((by_embedding.test + by_words.test) / 2, np.float32),
     )
     progress("peers", 5, 6)
     yield Peer("zero_shot", _by_name(val, names), _by_name(test, names))

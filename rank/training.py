@@ -56,16 +56,19 @@ from recall.storage import load_recaller, save_recaller
 from recall.training import out_of_fold_candidates, train_recall
 
 FOLDS = 3
-THREADS = 2  # of torch; fixed, since sums depend on it
 STAGES_VERSION = 1  # raise when a stage's files change
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that shapes a training beside the corpus and the seed."""
+    """All that shapes a training beside the corpus and the seed.
+
+    ``threads``: torch's own. Fixed, not the machine's, since the order of sums depends on it.
+    """
 
     ranker: RankerPlan = field(default_factory=RankerPlan)
     last: CombinePlan = field(default_factory=CombinePlan)
+    threads: int = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +116,9 @@ def train(
         sorted(item.video_id for item in gathered.unread),
         seed,
         plan.ranker,
+        plan.threads,
     )
+    torch.set_num_threads(plan.threads)
     recall = stages.folder(
         "recall", lambda folder: _recall(dataset, corpus, encoders, folder, seed, progress)
     )
@@ -179,7 +184,6 @@ def _recall(
     progress: Progress,
 ) -> None:
     """Train recall; keep it, and the candidates of training and validation videos."""
-    torch.set_num_threads(THREADS)
     sentences = Remembering(encoders.sentences, progress)
     joint = encoders.profile.bridge.kind == "joint"  # else names are read by the sentence encoder
     names = Remembering(encoders.names, progress) if joint else sentences
@@ -214,7 +218,6 @@ def _ranker(
     progress: Progress,
 ) -> None:
     """Train the towers; keep them, and the logits of the training videos' candidates."""
-    torch.set_num_threads(THREADS)
     words = encoders.word_embeddings
     parts = RankerParts(
         shape_of(encoders.profile, words.shape[1]),

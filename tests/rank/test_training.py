@@ -1,0 +1,291 @@
+"""From a folder of clips to a bundle that tags, is measured and can be edited."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from encoders.encoder import Encoders
+from encoders.errors import BundleError, CorpusError
+from encoders.features import Features, Modality, State, Words
+from encoders.profile import load_profile
+from rank import edit
+from rank.bundle import EVALUATION, open_bundle
+from rank.fitting import FitPlan
+from rank.gathering import Gathering, without
+from rank.negatives import NegativePlan
+from rank.operating import Kind
+from rank.progress import quiet
+from rank.ranker_training import RankerPlan
+from rank.systems import System
+from rank.tagger import Tagger
+from rank.tower import TowerSize
+from rank.training import Plan, Trained, train
+from recall.vocabulary import Tag
+from tests.synthetic import clip
+
+pytestmark = pytest.mark.train
+
+KINDS = {
+    "red": ("a red wall", "red", ["red thing", "calm"]),
+    "blue": ("the blue sea", "blue", ["blue thing", "calm"]),
+    "noise": ("static on the screen", "noise", ["noise", "wild"]),
+    "checks": ("chess boards everywhere", "checks", ["pattern", "wild"]),
+}
+SMALL = Plan(
+    RankerPlan(
+        TowerSize(vector=32, narrow_frame=16, narrow_audio=16, clusters=4, audio_clusters=4),
+        FitPlan(epochs=2, bert_epochs=1, fewest_steps=20, negatives=NegativePlan(5, 0.2)),
+    ),
+    threads=1,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """32 clips of four kinds, three of them for the test; one file is broken, one row as well."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rows = []
+    for number in range(8):
+        for kind, (title, scene, tags) in KINDS.items():
+            name = f"{kind}-{number}"
+            clip(
+                folder / f"{name}.mp4",
+                seconds=0.5,
+                scenes=(scene,),
+                tone_hz=200.0 + 300 * list(KINDS).index(kind) + number,
+                size=(64, 64),
+            )
+            rows.append(
+                {
+                    "video_id": name,
+                    "uri": f"{name}.mp4",
+                    "title": title,
+                    "uploader_id": kind,
+                    "tags": tags,
+                    "split": "test" if number == 7 else "val" if number == 6 else "train",
+                }
+            )
+    (folder / "broken.mp4").write_bytes(b"no video")
+    rows.append({"video_id": "broken", "uri": "broken.mp4", "tags": ["calm"], "split": "train"})
+    lines = [json.dumps(row) for row in rows] + ["{not json"]
+    (folder / "corpus.jsonl").write_text("\n".join(lines))
+    return folder / "corpus.jsonl"
+
+
+@pytest.fixture(scope="module")
+def gathering(tmp_path_factory: pytest.TempPathFactory) -> Gathering:
+    return Gathering(load_profile("packaged"), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def trained(
+    corpus: Path, gathering: Gathering, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    out = tmp_path_factory.mktemp("out") / "bundle"
+    return train(corpus, out, gathering=gathering, plan=SMALL, progress=quiet)
+
+
+@pytest.fixture(scope="module")
+def encoders(gathering: Gathering) -> Encoders:
+    return Encoders.open(gathering.profile)
+
+
+@pytest.fixture
+def tagger(trained: Trained, encoders: Encoders) -> Tagger:
+    return Tagger.load(trained.bundle.folder, encoders)
+
+
+@pytest.fixture
+def seen(trained: Trained) -> Features:
+    """A red test clip's features."""
+    dataset = trained.gathered.dataset
+    return dataset.features(dataset.video_ids.index("red-7"))
+
+
+def test_what_could_not_be_used_is_listed(trained: Trained) -> None:
+    assert [item.video_id for item in trained.gathered.unread] == ["broken"]
+    assert [row.line for row in trained.corpus.skipped] == [34]
+
+
+def test_the_bundle_is_good_on_videos_it_has_never_seen(trained: Trained) -> None:
+    assert trained.evaluation.systems[System.RECALL_RANKING].map > 0.7
+
+
+def test_the_evaluation_in_the_bundle_has_the_designs_keys(trained: Trained) -> None:
+    figures = json.loads((trained.bundle.folder / EVALUATION).read_text())
+    assert {"videos", "vocabulary", "against", "true_tags_per_video", "out_of_vocabulary"} < set(
+        figures
+    )
+    assert {"text", "visual", "audio", "classifier", "multimodal", "overall", "at"} < set(
+        figures["recall"]
+    )
+    for system in System:
+        low, high = figures["systems"][system]["accuracy_interval"]
+        assert low <= figures["systems"][system]["accuracy"] <= high
+        assert figures["systems"][system]["milliseconds_per_video"] > 0
+    assert set(figures["by_frequency"]) == {"head", "middle", "tail"}
+    assert figures["by_uploader"]["known"]["pairs"] == figures["videos"] * 2
+
+
+@pytest.mark.slow
+def test_trained_again_the_files_are_the_same(
+    corpus: Path, trained: Trained, gathering: Gathering, tmp_path: Path
+) -> None:
+    """On a cold cache of stages, so that everything is trained once more."""
+    fresh = tmp_path / "cache"
+    shutil.copytree(gathering.cache_dir, fresh, ignore=shutil.ignore_patterns("training"))
+    again = train(
+        corpus,
+        tmp_path / "again",
+        gathering=replace(gathering, cache_dir=fresh),
+        plan=SMALL,
+        progress=quiet,
+    )
+    assert again.bundle.manifest.digest == trained.bundle.manifest.digest
+
+
+def test_a_tagged_video_is_attributed(tagger: Tagger, seen: Features) -> None:
+    (tagging,) = tagger.tag([seen], ["red"], explain=True)
+    assert {tag.tag for tag in tagging.tags} <= {tag.name for tag in tagger.vocabulary.tags}
+    scores = [tag.score for tag in tagging.tags]
+    assert scores == sorted(scores, reverse=True)
+    best = tagging.tags[0]
+    assert best.channels
+    assert {item.channel for item in best.evidence} == set(best.channels)
+    assert "ranker" in dict(best.parts)
+
+
+def test_batch_mates_change_nothing(tagger: Tagger, trained: Trained, seen: Features) -> None:
+    others = list(trained.gathered.dataset.each())[:5]
+    (alone,) = tagger.tag([seen], ["red"])
+    *_, together = tagger.tag([*others, seen], [*["blue"] * 5, "red"])
+    assert together.candidates.tags.tolist() == alone.candidates.tags.tolist()
+    assert together.scores == pytest.approx(alone.scores, abs=1e-4)
+
+
+def test_a_video_with_one_modality_left_is_still_tagged(tagger: Tagger, seen: Features) -> None:
+    for kept in Modality:
+        video = seen
+        for other in set(Modality) - {kept}:
+            video = without(video, other)
+        (tagging,) = tagger.tag([video], [None])
+        assert len(tagging.candidates.tags)
+    nothing = Features(Words(), dict.fromkeys(Modality, State.MISSING))
+    assert len(tagger.tag([nothing], [None])) == 1
+
+
+def test_another_profiles_features_are_refused(trained: Trained, encoders: Encoders) -> None:
+    other = copy.copy(encoders)
+    other.profile = replace(encoders.profile, digest="0" * 64)
+    with pytest.raises(BundleError, match="trained with profile"):
+        Tagger.load(trained.bundle.folder, other)
+
+
+@pytest.fixture
+def edited(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the bundle, to change."""
+    return Path(shutil.copytree(trained.bundle.folder, tmp_path / "bundle"))
+
+
+def test_a_tag_added_by_its_name_alone_is_found(
+    edited: Path, encoders: Encoders, seen: Features
+) -> None:
+    before = open_bundle(edited).manifest
+    edit.add(edited, Tag("wall", "wall", ("brick wall",)), encoders)
+    tagger = Tagger.load(edited, encoders)
+    assert tagger.generation > before.generation
+    assert tagger.digest != before.digest
+    (tagging,) = tagger.tag([seen], [None])
+    assert tagger.vocabulary.index_of("wall") in tagging.candidates.tags
+    with pytest.raises(CorpusError, match="already"):
+        edit.add(edited, Tag("wall", "wall"), encoders)
+
+
+def test_an_added_tag_is_found_by_its_example(
+    edited: Path, encoders: Encoders, trained: Trained, seen: Features
+) -> None:
+    dataset = trained.gathered.dataset
+    example = dataset.features(dataset.video_ids.index("red-6"))
+    edit.add(edited, Tag("zyx", "zyx"), encoders, [("red-6", example)])
+    (tagging,) = Tagger.load(edited, encoders).tag([seen], [None])
+    tagger = Tagger.load(edited, encoders)
+    assert tagger.vocabulary.index_of("zyx") in tagging.candidates.tags
+
+
+def test_a_blocked_tag_is_never_published_until_released(
+    edited: Path, encoders: Encoders, seen: Features
+) -> None:
+    def candidates() -> set[str]:
+        tagger = Tagger.load(edited, encoders)
+        (tagging,) = tagger.tag([seen], [None])
+        return {tagger.vocabulary.tags[tag].name for tag in tagging.candidates.tags.tolist()}
+
+    assert "calm" in candidates()
+    edit.block(edited, "calm")
+    assert "calm" not in candidates()
+    edit.block(edited, "calm", blocked=False)
+    assert "calm" in candidates()
+
+
+def test_a_merged_tag_stands_for_another(edited: Path, encoders: Encoders, seen: Features) -> None:
+    edit.merge(edited, "calm", "wild")
+    tagger = Tagger.load(edited, encoders)
+    (tagging,) = tagger.tag([seen], [None])
+    names = {tagger.vocabulary.tags[tag].name for tag in tagging.candidates.tags.tolist()}
+    assert "calm" not in names
+    assert "wild" in names
+
+
+def test_the_operating_point_is_a_setting(edited: Path, encoders: Encoders, seen: Features) -> None:
+    edit.set_operating_point(edited, Kind.FIXED, 0.0)
+    (everything,) = Tagger.load(edited, encoders).tag([seen], [None])
+    assert len(everything.tags) == len(everything.candidates.tags)
+    edit.set_operating_point(edited, Kind.FIXED, 1.0)
+    (nothing,) = Tagger.load(edited, encoders).tag([seen], [None])
+    assert not nothing.tags
+
+
+def test_without_any_label_tag_names_are_enough(
+    corpus: Path, gathering: Gathering, encoders: Encoders, seen: Features, tmp_path: Path
+) -> None:
+    names = ["red wall", "blue sea", "static", "chess board"]
+    (tmp_path / "names.jsonl").write_text(
+        "\n".join(json.dumps({"tag_id": name, "name": name}) for name in names)
+    )
+    cold = train(
+        corpus,
+        tmp_path / "cold",
+        gathering=gathering,
+        vocabulary=tmp_path / "names.jsonl",
+        plan=SMALL,
+        progress=quiet,
+    )
+    (tagging,) = Tagger.load(cold.bundle.folder, encoders).tag([seen], [None])
+    best = int(tagging.candidates.tags[tagging.scores.argmax()])
+    assert names[best] == "red wall"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([{"video_id": "a", "uri": "a.mp4", "tags": ["x"], "split": "test"}], "no training"),
+        ([{"video_id": "a", "uri": "a.mp4", "tags": ["x"], "split": "train"}], "at least two"),
+        ([{"video_id": "a", "uri": "a.mp4", "tags": ["x", "y"], "split": "train"}], "none of the"),
+    ],
+)
+def test_a_corpus_that_teaches_nothing_is_refused(
+    gathering: Gathering, tmp_path: Path, rows: list[dict[str, object]], reason: str
+) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(CorpusError, match=reason):
+        train(path, tmp_path / "out", gathering=gathering, plan=SMALL, progress=quiet)
+    assert not (tmp_path / "out").exists()
