@@ -1,4 +1,4 @@
-"""What the encoders know of one video. Nothing here is trained by us, so features outlive bundles."""
+"""What the encoders know of a video. Nothing here is trained by us, so features outlive bundles."""
 
 from __future__ import annotations
 
