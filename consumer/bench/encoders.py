@@ -15,9 +15,9 @@ from encoders.batching import padded
 from encoders.checkpoint import read_checkpoint
 from encoders.encoder import Encoders, Item
 from encoders.features import F32, U8, Media, Modality, State, Words
-from encoders.profile import Profile
+from encoders.profile import Profile, default_weights_dir
 from encoders.session import Session
-from encoders.weights import default_weights_dir, locate
+from encoders.weights import locate
 
 WORDS = Words("a tabby cat plays the piano in the kitchen at night")
 VIDEOS = 4

@@ -13,7 +13,6 @@ from consumer.bench.timing import Row, side_by_side
 from encoders.encoder import Encoders
 from encoders.features import F32, Features, Modality, State, Words
 from encoders.profile import Profile, load_profile
-from encoders.weights import default_weights_dir
 from rank.bundle import open_bundle
 from rank.inputs import pack
 from rank.tagger import Tagger
@@ -29,7 +28,7 @@ def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
     The vocabulary is the bundle's, its vectors repeated up to 300,000 tags: what is far apart in
     memory costs more to gather.
     """
-    profile = load_profile(open_bundle(bundle).manifest.profile, weights_dir=default_weights_dir())
+    profile = load_profile(open_bundle(bundle).manifest.profile)
     encoders = Encoders.open(profile, threads=threads)
     tagger = Tagger.load(bundle, encoders, threads=threads)
     known = np.asarray(tagger.ranker.tags)

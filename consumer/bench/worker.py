@@ -22,7 +22,6 @@ from encoders.features import Words
 from encoders.limits import Limits
 from encoders.profile import load_profile
 from encoders.sandbox import MediaReader
-from encoders.weights import default_weights_dir
 from rank.bundle import open_bundle
 from rank.tagger import Tagger
 
@@ -82,7 +81,7 @@ def _as_expected(upload: Upload, outcome: str, reason: str) -> None:
 
 def _alone(bundle: Path, chosen: Sequence[Sample], cores: int) -> float:
     """Seconds for the same videos without Kafka: ``cores`` threads, each a batch at a time."""
-    profile = load_profile(open_bundle(bundle).manifest.profile, weights_dir=default_weights_dir())
+    profile = load_profile(open_bundle(bundle).manifest.profile)
     paths = tuple({sample.path.parent for sample in chosen})
     access = Access(schemes=frozenset({"file"}), paths=paths)
     with MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=cores) as reader:

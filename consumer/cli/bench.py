@@ -49,9 +49,8 @@ def encoders(profile: str, threads: int, json_file: Path | None) -> None:
     """
     from consumer.bench.encoders import bench_encoders, videos_per_second
     from encoders.profile import load_profile
-    from encoders.weights import default_weights_dir
 
-    chosen = load_profile(profile, weights_dir=default_weights_dir())
+    chosen = load_profile(profile)
     rows = bench_encoders(chosen, threads)
     cores = os.cpu_count() or 1
     speed = {str(callers): videos_per_second(chosen, callers) for callers in sorted({1, cores})}

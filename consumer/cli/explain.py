@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,8 @@ from rich.table import Table
 from encoders.features import Features, Media, Modality, State
 from rank.tagger import Tagger, Tagging
 
+LINE = 110
+"""Width of the table where there is no terminal to ask."""
 NEIGHBOURS = 3
 """Neighbours shown for each channel; a table of more is not read."""
 
@@ -65,7 +68,7 @@ def print_tagging(
     explain: bool,
 ) -> None:
     """Print the tags as a table, then what was made of each modality."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LINE)
     if tagging.tags:
         console.print(_evidence(tagging) if explain else _tags(tagging))
     else:

@@ -27,21 +27,28 @@ def models() -> None:
     "--mirror",
     envvar="REELTAG_MIRROR",
     show_envvar=True,
-    help="Directory or URL instead of the hub.",
+    help="Directory or URL to take weights from instead of the hub.",
 )
-def pull(profile: str, mirror: str | None) -> None:
+@click.option(
+    "--trust-first-use",
+    is_flag=True,
+    help="Fetch files whose sha256 nobody has published, and hold them to it from then on.",
+)
+def pull(profile: str, mirror: str | None, trust_first_use: bool) -> None:
     """Fetch the weights of PROFILE by pinned revision and checksum.
 
-    A download that was cut off goes on where it stopped.
+    A download that was cut off goes on where it stopped. Weights inside installed packages are
+    only checked.
 
     \b
     Example:
       reeltag models pull paper --mirror https://mirror.example/hub
     """
-    from encoders.profile import load_profile
+    from encoders.profile import read_profile
     from encoders.pull import pull_profile
 
-    pull_profile(load_profile(profile), mirror=mirror)
+    for path in pull_profile(read_profile(profile), mirror=mirror, trust_first_use=trust_first_use):
+        click.echo(path)
 
 
 @models.command()
@@ -56,7 +63,10 @@ def verify(profile: str) -> None:
     from encoders.profile import load_profile
     from encoders.pull import verify_profile
 
-    verify_profile(load_profile(profile))
+    chosen = load_profile(profile)
+    for path in verify_profile(chosen):
+        click.echo(path)
+    click.echo(f"Profile {chosen.name} is complete and as pinned: {chosen.digest}")
 
 
 @models.command()

@@ -60,12 +60,11 @@ def tag(
     from encoders.limits import Limits
     from encoders.profile import load_profile
     from encoders.sandbox import MediaReader
-    from encoders.weights import default_weights_dir
     from rank.bundle import open_bundle
     from rank.tagger import Tagger
 
     uri, access = locate(video, frozenset(schemes), frozenset(hosts))
-    profile = load_profile(open_bundle(bundle).manifest.profile, weights_dir=default_weights_dir())
+    profile = load_profile(open_bundle(bundle).manifest.profile)
     # The decoding child starts first: it must not inherit threads.
     with MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=1) as reader:
         encoders = Encoders.open(profile)

@@ -53,7 +53,6 @@ def add(
     from encoders.encoder import Encoders
     from encoders.errors import CorpusError
     from encoders.profile import load_profile
-    from encoders.weights import default_weights_dir
     from rank.bundle import open_bundle
     from rank.edit import add as add_tag
     from recall.normal import slug
@@ -61,7 +60,7 @@ def add(
     from recall.vocabulary import Tag
 
     opened = open_bundle(bundle)
-    profile = load_profile(opened.manifest.profile, weights_dir=default_weights_dir())
+    profile = load_profile(opened.manifest.profile)
     encoders = Encoders.open(profile)
     vocabulary = load_recaller(opened.recall).vocabulary
     wider = {parent: vocabulary.index_of(parent) for parent in parents}

@@ -37,10 +37,9 @@ profile_option = click.option(
 def gathering_of(profile: str, cache: Path, workers: int | None) -> Gathering:
     """Where features come from: the profile's pulled weights, the cache, so many workers."""
     from encoders.profile import load_profile
-    from encoders.weights import default_weights_dir
     from rank.gathering import Gathering
 
-    loaded = load_profile(profile, weights_dir=default_weights_dir())
+    loaded = load_profile(profile)
     return Gathering(loaded, cache, workers or os.cpu_count() or 1)
 
 
