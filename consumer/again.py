@@ -42,8 +42,8 @@ KEYS = 200_000
 class AgainHeaders(BaseModel):
     """Headers of a message of the replay topic.
 
-    ``attempts``  tries in earlier lives; ``run`` names the command that asked for it.
-    ``letter``    partition and offset of the dead letter that it comes from.
+    ``attempts``  tries in earlier lives; ``run`` names the command that asked for it, and
+    ``run_attempt`` counts its ends before. ``letter`` is the place of the dead letter that it was.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -53,6 +53,7 @@ class AgainHeaders(BaseModel):
     source_offset: int
     seen: int
     run: str
+    run_attempt: int = 0
     video_version: int | None = None
     attempts: int = 0
     letter: str | None = None
@@ -147,6 +148,7 @@ class Again:
     def __init__(
         self,
         connect: Callable[[], Consumer],
+        connect_scanner: Callable[[], Consumer],
         uploads_topic: str,
         replay_topic: str,
         in_flight: InFlight,
@@ -156,6 +158,7 @@ class Again:
         stale_seconds: float,
     ) -> None:
         self._connect = connect
+        self._connect_scanner = connect_scanner
         self._uploads_topic = uploads_topic
         self._replay_topic = replay_topic
         self._in_flight = in_flight
@@ -197,7 +200,7 @@ class Again:
 
     def _loop(self) -> None:
         reader = self._connect()
-        scanner = self._connect()
+        scanner = self._connect_scanner()
         reading: dict[int, int] = {}
         while not self._ending.is_set():
             try:

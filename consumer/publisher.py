@@ -30,6 +30,8 @@ Settled = Callable[[Result], None]
 """Called once for each settled event, to count it."""
 
 AGAIN_SECONDS = 1.0
+PARTITION_UA = -1
+"""librdkafka's RD_KAFKA_PARTITION_UA: the partitioner chooses."""
 TOO_LARGE = (ClientError.MSG_SIZE_TOO_LARGE, ClientError.RECORD_LIST_TOO_LARGE)
 
 
@@ -47,7 +49,10 @@ class Publisher(Protocol):
 
 
 def send(
-    producer: Producer, record: Record, delivered: Callable[[ClientError | None, Message], None]
+    producer: Producer,
+    record: Record,
+    delivered: Callable[[ClientError | None, Message], None],
+    partition: int = PARTITION_UA,
 ) -> None:
     """Queue ``record``; waits while the client's queue is full. Raises KafkaException."""
     while True:
@@ -57,6 +62,7 @@ def send(
                 key=record.key,
                 value=record.value,
                 headers=dict(record.headers),
+                partition=partition,
                 on_delivery=delivered,
             )
             return

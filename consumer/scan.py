@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError as ClientError
 
-from consumer.kafka import client_error
+from consumer.kafka import client_error, reader
+from consumer.settings import Settings
 from consumer.work import Partition
 from encoders.errors import KafkaError, SettingError
+
+T = TypeVar("T")
 
 CALL_SECONDS = 10.0
 QUIET_SECONDS = 30.0
@@ -29,36 +34,58 @@ class Stretch:
         return max(0, self.end - self.begin)
 
 
+def scanner(settings: Settings) -> Consumer:
+    """A consumer that says where a partition ends."""
+    return reader(settings, **{"enable.partition.eof": True})
+
+
 def whole(client: Consumer, partition: Partition) -> Stretch:
     """All that the broker keeps of a partition now."""
     part = TopicPartition(partition.topic, partition.number)
-    try:
-        low, high = client.get_watermark_offsets(part, timeout=CALL_SECONDS)
-    except KafkaException as error:
-        raise unanswered(error) from error
+    low, high = patiently(lambda: client.get_watermark_offsets(part, timeout=CALL_SECONDS))
     return Stretch(partition, low, high)
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """The answer of a client call, tried again while a leader changes or a topic is new.
+
+    Raises KafkaError where that doesn't help.
+    """
+    deadline = time.monotonic() + CALL_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise unanswered(error) from error
+        time.sleep(0.2)
+
+
 def read(client: Consumer, stretch: Stretch) -> Iterator[Message]:
-    """The messages of a stretch. Raises KafkaError where the broker stays silent."""
+    """The messages of a stretch, by a ``scanner``. Raises KafkaError where the broker is silent."""
     if not len(stretch):
         return
     part = TopicPartition(stretch.partition.topic, stretch.partition.number, stretch.begin)
     client.assign([part])
     try:
         heard = time.monotonic()
-        while True:
+        while time.monotonic() - heard < QUIET_SECONDS:
             message = client.poll(0.2)
-            if message is not None and message.error() is None:
-                heard = time.monotonic()
-                if (message.offset() or 0) >= stretch.end:
+            if message is None:
+                continue
+            error = message.error()
+            if error is not None:
+                # the end: offsets below it may have no message (markers, compaction)
+                if error.code() == ClientError._PARTITION_EOF:
                     return
-                yield message
-            [position] = client.position([part])  # passes what has no message: markers, compaction
-            if position.offset >= stretch.end:
+                continue
+            heard = time.monotonic()
+            if (message.offset() or 0) >= stretch.end:
                 return
-            if time.monotonic() - heard > QUIET_SECONDS:
-                raise KafkaError("Kafka does not answer; check REELTAG_BOOTSTRAP_SERVERS")
+            yield message
+            if (message.offset() or 0) >= stretch.end - 1:
+                return
+        raise KafkaError("Kafka does not answer; check REELTAG_BOOTSTRAP_SERVERS")
     finally:
         client.unassign()
 
@@ -78,10 +105,7 @@ def offset_at(client: Consumer, stretch: Stretch, text: str, name: str) -> int:
         )
     at = int(moment.timestamp() * 1000)
     asked = TopicPartition(stretch.partition.topic, stretch.partition.number, at)
-    try:
-        [answer] = client.offsets_for_times([asked], timeout=CALL_SECONDS)
-    except KafkaException as error:
-        raise unanswered(error) from error
+    [answer] = patiently(lambda: client.offsets_for_times([asked], timeout=CALL_SECONDS))
     return stretch.end if answer.offset < 0 else answer.offset
 
 

@@ -33,6 +33,7 @@ from consumer.metrics import Metrics
 from consumer.offsets import Commit
 from consumer.pipeline import Batching, Pipeline, Stages
 from consumer.retries import RetryPolicy
+from consumer.scan import scanner
 from consumer.settings import Settings
 from consumer.work import Partition, Source
 from encoders.errors import KafkaError
@@ -78,6 +79,7 @@ class Worker:
         self._newest = Newest()
         self._again = Again(
             lambda: reader(settings),
+            lambda: scanner(settings),
             settings.uploads_topic,
             settings.replay_topic,
             self._in_flight,

@@ -22,6 +22,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError as ClientError
 
 from consumer.kafka import headers_of
 from consumer.pipeline import Stages
@@ -218,14 +219,14 @@ class Scene:
                 if low >= end:
                     continue
                 reader.assign([TopicPartition(topic, number, low)])
-                quiet = time.monotonic() + 20
-                while time.monotonic() < quiet:
-                    message = reader.poll(0.2)
-                    if message is not None and message.error() is None:
+                while True:
+                    message = reader.poll(30)
+                    if message is None:
+                        raise TimeoutError(f"{topic} can't be read")
+                    error = message.error()
+                    if error is None:
                         messages.append(message)
-                        quiet = time.monotonic() + 20
-                    [position] = reader.position([TopicPartition(topic, number)])
-                    if position.offset >= end:
+                    elif error.code() == ClientError._PARTITION_EOF:
                         break
         return messages
 
@@ -241,6 +242,7 @@ class Scene:
                 "bootstrap.servers": self.broker.bootstrap,
                 "group.id": self.name,
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
                 "isolation.level": "read_committed" if committed else "read_uncommitted",
                 "log_level": 0,
             }
