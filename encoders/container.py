@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO, NoReturn, TypeVar
 
@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from encoders.deadline import Deadline
 from encoders.errors import Refused, Unreadable
 from encoders.limits import Limits
 
@@ -109,13 +110,11 @@ def seconds(value: int | None, base: Fraction | None) -> float | None:
     return None if value is None or base is None else float(value * base)
 
 
-def span(
-    container: InputContainer, stream: Stream, in_time: Callable[[], bool]
-) -> tuple[float, float]:
+def span(container: InputContainer, stream: Stream, deadline: Deadline) -> tuple[float, float]:
     """When ``stream`` starts and how long it lasts, in seconds.
 
     Taken from the container, unless the stream is clearly shorter; where neither says, the packets
-    are counted through, as long as ``in_time()`` holds, without decoding any.
+    are counted through until ``deadline``, without decoding any.
     """
     start = seconds(stream.start_time, stream.time_base)
     own = seconds(stream.duration, stream.time_base)
@@ -136,7 +135,7 @@ def span(
             end = time + (seconds(packet.duration, packet.time_base) or 0.0)
             first = time if first is None else min(first, time)
             last = end if last is None else max(last, end)
-        if count >= SCANNED_PACKETS or not in_time():
+        if count >= SCANNED_PACKETS or deadline.passed:
             break
     rewind(container, stream, first or 0.0)
     return first or 0.0, max((last or 0.0) - (first or 0.0), 0.0)

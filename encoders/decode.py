@@ -6,8 +6,7 @@ of the two fails, the other is still used, and a note says why.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -16,14 +15,15 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from encoders.container import DECODERS, open_container, picture_stream, sound_stream
+from encoders.deadline import Deadline
 from encoders.errors import Refused, Unreadable
 from encoders.features import F32, U8, Modality, State
 from encoders.limits import FrameSpec, Limits, SoundSpec
 from encoders.pictures import sample_frames
 from encoders.sound import sample_sound
 
-PICTURE_SHARE, SOUND_SHARE = 0.55, 0.85
-"""By which share of its time a decode stops sampling and gives what it has."""
+PICTURE_SHARE, SOUND_SHARE = 0.55, 0.6
+"""Of the time left when it begins, what each may take; the rest is for handing over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,14 +44,12 @@ def decode(
 
     Raises Unreadable, Refused (too many pixels, too long), and MemoryError at the memory limit.
     """
-    begin = time.monotonic()
-
-    def in_time(share: float) -> Callable[[], bool]:
-        return lambda: time.monotonic() < begin + share * budget
-
+    deadline = Deadline.after(budget)
     with open_container(file, limits) as container:
-        pictures, p_state, p_note, p_length = _pictures(container, frames, limits, in_time)
-        samples, s_state, s_note, s_length = _sound(container, sound, in_time)
+        pictures, p_state, p_note, p_length = _pictures(
+            container, frames, limits, deadline.share(PICTURE_SHARE)
+        )
+        samples, s_state, s_note, s_length = _sound(container, sound, deadline.share(SOUND_SHARE))
     states = {Modality.VISUAL: p_state, Modality.AUDIO: s_state}
     notes = {Modality.VISUAL: p_note, Modality.AUDIO: s_note}
     if State.USED not in states.values():
@@ -70,7 +68,7 @@ def _pictures(
     container: InputContainer,
     spec: FrameSpec,
     limits: Limits,
-    in_time: Callable[[float], Callable[[], bool]],
+    deadline: Deadline,
 ) -> tuple[U8 | None, State, str, float]:
     stream = picture_stream(container)
     if stream is None:
@@ -82,14 +80,14 @@ def _pictures(
         raise Refused(
             f"the picture has {stream.width} x {stream.height} pixels; the limit is {limits.pixels}"
         )
-    found, length = sample_frames(container, stream, spec, limits, in_time(PICTURE_SHARE))
+    found, length = sample_frames(container, stream, spec, limits, deadline)
     if not found:
         return None, State.FAILED, "no picture could be decoded", length
     return np.stack(found), State.USED, "", length
 
 
 def _sound(
-    container: InputContainer, spec: SoundSpec, in_time: Callable[[float], Callable[[], bool]]
+    container: InputContainer, spec: SoundSpec, deadline: Deadline
 ) -> tuple[F32 | None, State, str, float]:
     stream = sound_stream(container)
     if stream is None:
@@ -97,7 +95,7 @@ def _sound(
     refusal = _unknown(stream)
     if refusal:
         return None, State.FAILED, refusal, 0.0
-    samples, length = sample_sound(container, stream, spec, in_time(SOUND_SHARE))
+    samples, length = sample_sound(container, stream, spec, deadline)
     if not len(samples):
         return None, State.FAILED, "no sound could be decoded", length
     return samples, State.USED, "", length

@@ -85,8 +85,12 @@ class Fetcher:
                 return f"{status.st_size} {status.st_mtime_ns}"
             if parts.scheme == "s3":
                 return self._s3_fetcher(access).etag(parts, deadline)
-            with self._http.response(uri, access, deadline, "HEAD") as response:
-                return etag(response)
+            try:
+                with self._http.response(uri, access, deadline, "HEAD") as response:
+                    return etag(response)
+            except Refused:
+                # A signed URI may allow GET alone. Fetching refuses, where it has to.
+                return None
 
     def _allowed(self, uri: str, access: Access) -> SplitResult:
         parts = split(uri)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from fractions import Fraction
 from typing import cast
 
@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from encoders.container import packets, rewind, seconds, select, span
+from encoders.deadline import Deadline
 from encoders.features import U8
 from encoders.limits import FrameSpec, Limits
 
@@ -34,25 +35,26 @@ def sample_frames(
     stream: VideoStream,
     spec: FrameSpec,
     limits: Limits,
-    in_time: Callable[[], bool],
+    deadline: Deadline,
 ) -> tuple[list[U8], float]:
     """At most ``spec.count`` different frames, in the order of time, and the length in seconds.
 
     The length is cut into ``spec.count`` equal parts; of each comes the frame that is shown in its
-    middle. Fewer come where there are fewer, where the file is damaged, or when ``in_time()``
-    turns false.
+    middle. Fewer come where there are fewer, or where the file is damaged. What would take too long
+    to reach before ``deadline`` is taken from nearer key frames, still over the whole length.
     """
     context = stream.codec_context
     context.thread_count = 1
     context.options = {"max_pixels": str(limits.pixels)}
     select(container, stream)
-    start, length = span(container, stream, in_time)
-    walk = _Walk(container, stream, start, in_time)
+    start, length = span(container, stream, deadline.share(0.5))
+    walk = _Walk(container, stream, start, deadline)
     found: dict[float, U8] = {}
     for i in range(spec.count):
-        if found and not in_time():
+        if found and deadline.passed:
             break
-        shown = walk.shown_at(start + (i + 0.5) * length / spec.count)
+        target = start + (i + 0.5) * length / spec.count
+        shown = walk.shown_at(target, deadline.share(1 / (spec.count - i)))
         if shown is not None and shown[0] not in found:
             found[shown[0]] = _square(shown[1], stream, spec)
     if not found:
@@ -66,40 +68,38 @@ class _Walk:
     """Goes forward through a video: by decoding where that is short, else by seeking."""
 
     def __init__(
-        self,
-        container: InputContainer,
-        stream: VideoStream,
-        start: float,
-        in_time: Callable[[], bool],
+        self, container: InputContainer, stream: VideoStream, start: float, deadline: Deadline
     ) -> None:
         self._container = container
         self._stream = stream
         self._start = start
-        self._in_time = in_time
+        self._deadline = deadline
         self._frames = self._decode()
         self._shown: tuple[float, VideoFrame] | None = None
         self._next: tuple[float, VideoFrame] | None = None
         self._fed = float("-inf")  # decoding time of the last packet that the decoder got
         self._reach = 1.0  # seconds ahead that are decoded rather than sought, without an index
 
-    def shown_at(self, target: float) -> tuple[float, VideoFrame] | None:
-        """The frame on the screen at ``target`` seconds, with its own time."""
+    def shown_at(self, target: float, deadline: Deadline) -> tuple[float, VideoFrame] | None:
+        """The frame on the screen at ``target`` seconds, with its own time; or an earlier one,
+        where ``deadline`` passes on the way.
+        """
         if self._should_seek(target):
-            self._seek(target)
+            self._seek(target, deadline)
         for _ in range(MAX_DECODED):
             if self._next is None:
                 self._next = next(self._frames, None)
             if self._next is None or (self._next[0] > target and self._shown is not None):
                 break
             self._shown, self._next = self._next, None
-            if self._shown[0] > target or not self._in_time():
+            if self._shown[0] > target or deadline.passed:
                 break
         return self._shown
 
     def first(self) -> tuple[float, VideoFrame] | None:
         """Whatever frame can be decoded first, from the very start."""
-        self._seek(self._start)
-        return next(self._frames, None)
+        self._seek(self._start, self._deadline)
+        return self._next
 
     def _should_seek(self, target: float) -> bool:
         index, base = self._stream.index_entries, self._stream.time_base
@@ -110,7 +110,7 @@ class _Walk:
         now = self._shown[0] if self._shown else self._start
         return target - now > self._reach
 
-    def _seek(self, target: float) -> None:
+    def _seek(self, target: float, deadline: Deadline) -> None:
         before = self._fed
         for back in _BACK:
             self._frames.close()
@@ -118,7 +118,7 @@ class _Walk:
             moved = rewind(self._container, self._stream, target - back)
             self._frames = self._decode()
             self._next = next(self._frames, None) if moved else None
-            if (self._next and self._next[0] <= target) or not self._in_time():
+            if (self._next and self._next[0] <= target) or deadline.passed:
                 break
         if self._fed <= before:  # no key frame in between: it would have been nearer to decode on
             self._reach = 2 * (target - before)
@@ -135,7 +135,7 @@ class _Walk:
             except MemoryError:
                 raise
             except av.FFmpegError:
-                if not self._in_time():
+                if self._deadline.passed:
                     return
                 continue
             for frame in frames:

@@ -282,6 +282,9 @@ def test_a_fingerprint_is_the_etag_or_the_time_of_change() -> None:
         assert fetcher.fingerprint(server.uri(), LOCAL) == "Tue, 01 Jan 2030 00:00:00 GMT 7"
     with serving(reply(b"")) as server:
         assert fetcher.fingerprint(server.uri(), LOCAL) is None
+    for status in ("403 Forbidden", "405 Method Not Allowed"):  # a signed URI may allow GET alone
+        with serving(reply(b"", status=status)) as server:
+            assert fetcher.fingerprint(server.uri(), LOCAL) is None
     with serving(reply(b"", status="404 Gone")) as server, pytest.raises(NotFound):
         fetcher.fingerprint(server.uri(), LOCAL)
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from encoders.container import open_container, picture_stream
+from encoders.deadline import Deadline
 from encoders.errors import Unreadable
 from encoders.features import U8, Modality, State
 from encoders.fetch import Access, Limits
 from encoders.limits import FrameSpec, SoundSpec
+from encoders.pictures import sample_frames
 from encoders.sandbox import MediaReader
 from tests.media.conftest import FRAMES, SOUND, Read
 from tests.synthetic import COLOURS, SOUND_SUFFIXES, VIDEO_SUFFIXES, clip, still, tone, truncated
@@ -353,3 +357,22 @@ def test_specs_of_the_reader_are_those_of_the_arrays(tmp_path: Path, access: Acc
     assert media.sound.shape == (44100,)
     assert media.rate == 44100
     assert FRAMES.count == 8
+
+
+def test_where_time_is_short_key_frames_from_the_whole_video_are_taken(tmp_path: Path) -> None:
+    """On a clock by which each frame takes a second, a minute is too short to decode them all."""
+    path = clip(
+        tmp_path / "a.mp4", seconds=8, scenes=("red", "green", "blue", "yellow"), keyframe_every=25
+    )
+    now = itertools.count()
+    limits = Limits()
+    with path.open("rb", buffering=0) as file, open_container(file, limits) as container:
+        stream = picture_stream(container)
+        assert stream is not None
+        deadline = Deadline.after(60, clock=lambda: float(next(now)))
+        frames, length = sample_frames(container, stream, FRAMES, limits, deadline)
+    assert next(now) < 75  # of two hundred frames, and some more looks at the clock
+    assert length == pytest.approx(8.0, abs=0.1)
+    seen = [colour(frame) for frame in frames]
+    assert seen == sorted(seen, key=["red", "green", "blue", "yellow"].index)
+    assert set(seen) == {"red", "green", "blue", "yellow"}
