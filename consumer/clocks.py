@@ -129,26 +129,3 @@ class Watchdog:
                 logging.shutdown()
                 self._end(self.status)
                 return
-
-
-def bounded(call: Callable[[], object], seconds: float, name: str) -> bool:
-    """Run ``call`` for at most so long; False where it failed or hasn't returned by then.
-
-    For calls on the way out, which must not keep the worker from ending.
-    """
-    failed: list[Exception] = []
-
-    def run() -> None:
-        try:
-            call()
-        except Exception as error:  # whatever it is, the way out goes on; it is told below
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    thread.join(max(0.0, seconds))
-    if thread.is_alive():
-        log.warning("%s has not returned within %.0f s; going on without", name, seconds)
-    for error in failed:
-        log.warning("%s failed: %s", name, error)
-    return not failed and not thread.is_alive()

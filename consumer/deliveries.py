@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 
 from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import Producer
 
 from consumer.clocks import Pulse
 from consumer.in_flight import InFlight
@@ -25,11 +26,12 @@ def make_publisher(
     metrics: Metrics,
     pulse: Pulse,
     on_error: Callable[[ClientError], None],
+    kind: type[Producer] = Producer,
 ) -> Publisher:
     """The publisher of ``settings.delivery``."""
     if settings.delivery == "at_least_once":
         return AtLeastOnce(
-            lambda: producer(settings, on_error),
+            lambda: producer(settings, on_error, kind),
             in_flight,
             settled,
             metrics,
@@ -44,7 +46,7 @@ def make_publisher(
         "transaction.timeout.ms": int(settings.transaction_timeout_seconds * 1000),
     }
     return ExactlyOnce(
-        lambda: producer(settings, on_error, **properties),
+        lambda: producer(settings, on_error, kind, **properties),
         in_flight,
         settled,
         Gather(settings.transaction_events, settings.transaction_seconds, settings.commit_seconds),

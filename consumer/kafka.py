@@ -6,7 +6,8 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -16,9 +17,11 @@ from confluent_kafka.cimpl import NewTopic
 from consumer.offsets import Commit
 from consumer.settings import Settings
 from consumer.work import Partition
-from encoders.errors import KafkaError
+from encoders.errors import KafkaError, SettingError
 
 log = logging.getLogger(__name__)
+
+C = TypeVar("C")
 
 NONE_COMMITTED = -1001
 """librdkafka's RD_KAFKA_OFFSET_INVALID: the group has no commit for this partition."""
@@ -61,6 +64,14 @@ PRODUCER_ONLY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The client classes that the worker uses; tests pass some that die at a given call."""
+
+    consumer: type[Consumer] = Consumer
+    producer: type[Producer] = Producer
+
+
 def common(settings: Settings, without: Sequence[str]) -> dict[str, Any]:
     """What every client is given, less the passed-through properties that start with ``without``.
 
@@ -79,6 +90,17 @@ def common(settings: Settings, without: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def connect(settings: Settings, make: Callable[[], C]) -> C:
+    """A client. Raises SettingError where librdkafka refuses a property, without its value."""
+    try:
+        return make()
+    except KafkaException as error:
+        said = client_error(error).str()
+        for value in settings.librdkafka().values():
+            said = said.replace(value, "…") if value else said
+        raise SettingError(f"a Kafka client can't be made with these settings: {said}") from None
+
+
 def new_protocol(settings: Settings) -> bool:
     """Whether the group uses KIP-848, where the broker assigns and times sessions."""
     return settings.librdkafka().get("group.protocol", "classic").lower() == "consumer"
@@ -95,6 +117,7 @@ def group_consumer(
     on_commit: Callable[[ClientError | None, list[TopicPartition]], None],
     on_statistics: Callable[[str], None],
     on_error: Callable[[ClientError], None],
+    kind: type[Consumer] = Consumer,
 ) -> Consumer:
     """The member of the consumer group. It never commits by itself.
 
@@ -118,49 +141,49 @@ def group_consumer(
         properties.setdefault("partition.assignment.strategy", "cooperative-sticky")
     if settings.instance_id:
         properties["group.instance.id"] = settings.instance_id
-    return Consumer(properties, logger=log)
+    return connect(settings, lambda: kind(properties, logger=log))
 
 
-def reader(settings: Settings, **properties: object) -> Consumer:
+def reader(settings: Settings, **more: object) -> Consumer:
     """A consumer outside any group, for ``assign``: scans, replay."""
-    return Consumer(
-        {
-            "isolation.level": "read_committed",
-            "queued.max.messages.kbytes": 8192,
-            "auto.offset.reset": "earliest",
-            **common(
-                settings, (*PRODUCER_ONLY, "group.", "session.", "heartbeat.", "partition.assign")
-            ),
-            "group.id": settings.group_id,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            **properties,
-        },
-        logger=log,
-    )
+    properties = {
+        "isolation.level": "read_committed",
+        "queued.max.messages.kbytes": 8192,
+        "auto.offset.reset": "earliest",
+        **common(
+            settings, (*PRODUCER_ONLY, "group.", "session.", "heartbeat.", "partition.assign")
+        ),
+        "group.id": settings.group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        **more,
+    }
+    return connect(settings, lambda: Consumer(properties, logger=log))
 
 
 def producer(
-    settings: Settings, on_error: Callable[[ClientError], None], **properties: object
+    settings: Settings,
+    on_error: Callable[[ClientError], None],
+    kind: type[Producer] = Producer,
+    **properties: object,
 ) -> Producer:
     """An idempotent producer that finds the partitions that Java clients find."""
-    return Producer(
-        {
-            "linger.ms": 5,
-            "compression.type": "lz4",
-            **common(settings, CONSUMER_ONLY),
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "error_cb": on_error,
-            **properties,
-        },
-        logger=log,
-    )
+    made = {
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        **common(settings, CONSUMER_ONLY),
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "error_cb": on_error,
+        **properties,
+    }
+    return connect(settings, lambda: kind(made, logger=log))
 
 
 def admin(settings: Settings) -> AdminClient:
     """For topics."""
-    return AdminClient(common(settings, (*CONSUMER_ONLY, *PRODUCER_ONLY)))
+    properties = common(settings, (*CONSUMER_ONLY, *PRODUCER_ONLY))
+    return connect(settings, lambda: AdminClient(properties))
 
 
 def to_client(commits: Iterable[Commit]) -> list[TopicPartition]:

@@ -170,6 +170,7 @@ def replay_letters(
     newest = replayer.newest("looking for newer events", stretches)
     before = replayer_ends(replayer, settings)
     replayed: set[tuple[str, int, int]] = set()
+    begun = replayer.done()
     for letter in wanted.values():
         number = letter.why.source_partition
         fate = send_back(replayer, letter, newest[number], stretches[number].end)
@@ -179,7 +180,7 @@ def replay_letters(
     replayer.flush()
     again: Counter[tuple[str, str]] = Counter()
     if wait and replayed:
-        replayer.wait("done again")
+        replayer.wait("done again", begun)
         for place, offset in before.items():
             whole = scan.whole(replayer.client, place)
             fresh = read_letters(replayer.client, scan.Stretch(place, offset, whole.end))

@@ -214,7 +214,7 @@ class Pipeline:
         if not again:
             self._dead(work, Stage.FETCH, error.reason, str(error))
             return
-        pause = self._policy.pause(work.attempts)
+        pause = self._policy.pause(work.attempts, crashed=crashed)
         self._metrics.retries.labels(error.reason).inc()
         log.info("try %d failed, another in %.1f s: %s", work.attempts, pause, error)
         self._in_flight.retry(work, pause)

@@ -59,6 +59,7 @@ def replay(
         for n, each in whole.items()
     }
     run = name_of(settings, start, end, named)
+    begun = replayer.done()
     attempt, before = replayer.unfinished(run)
     newest = replayer.newest(
         "looking for the newest events",
@@ -97,7 +98,7 @@ def replay(
             replayer.ask(number, key, value, why)
     replayer.end(run)
     if wait:
-        replayer.wait("tagged again")
+        replayer.wait("tagged again", begun)
     return Replayed(**counts)
 
 

@@ -181,10 +181,9 @@ class Replayer:
         answers = scan.patiently(lambda: self.client.committed(asked, timeout=CALL_SECONDS))
         return {answer.partition: max(0, answer.offset) for answer in answers}
 
-    def wait(self, stage: str, pause: float = 0.5) -> None:
-        """Wait until the workers have done all that is asked for now."""
+    def wait(self, stage: str, begun: dict[int, int], pause: float = 0.5) -> None:
+        """Wait until the workers have done all that is asked for now; they were at ``begun``."""
         ends = self.ends()
-        begun = self.done()
         total = sum(max(0, end - begun[number]) for number, end in ends.items())
         while True:
             done = self.done()

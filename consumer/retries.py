@@ -24,6 +24,8 @@ class RetryPolicy:
     longest_seconds: float
     age_seconds: float
     crash_limit: int
+    crash_seconds: float
+    """Least pause after a crash, so that a commit carries its count before the next try."""
     random: random.Random = field(default_factory=random.Random, compare=False)
 
     def another(self, work: Work, now: float, *, transient: bool) -> bool:
@@ -35,10 +37,11 @@ class RetryPolicy:
             return work.crashes < self.crash_limit
         return work.attempts < self.attempts and now - work.began < self.age_seconds
 
-    def pause(self, attempts: int) -> float:
+    def pause(self, attempts: int, *, crashed: bool = False) -> float:
         """Seconds to wait after that many tries."""
+        least = self.crash_seconds if crashed else 0.0
         ceiling = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, 60))
-        return self.random.uniform(0.0, ceiling)
+        return max(least, self.random.uniform(0.0, ceiling))
 
 
 class RetryQueue:

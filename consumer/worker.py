@@ -27,7 +27,15 @@ from consumer.deliveries import make_publisher
 from consumer.health import POLL_LOOP, Health
 from consumer.http import HttpServer
 from consumer.in_flight import Bounds, InFlight, Receipt
-from consumer.kafka import client_error, eager, ensure_topics, group_consumer, reader, to_client
+from consumer.kafka import (
+    Clients,
+    client_error,
+    eager,
+    ensure_topics,
+    group_consumer,
+    reader,
+    to_client,
+)
 from consumer.logs import start_logging
 from consumer.metrics import Metrics
 from consumer.offsets import Commit
@@ -46,11 +54,15 @@ WAY_OUT_SECONDS = 10.0
 FATAL = (ClientError._FATAL, ClientError.FENCED_INSTANCE_ID)
 
 
+CLIENTS = Clients()
+
+
 class Worker:
     """One member of the consumer group. ``run`` returns after ``stop``."""
 
-    def __init__(self, settings: Settings, stages: Stages) -> None:
+    def __init__(self, settings: Settings, stages: Stages, clients: Clients = CLIENTS) -> None:
         self._settings = settings
+        self._clients = clients
         self.metrics = Metrics()
         self._pulse = Pulse()
         self._watchdog = Watchdog(self._pulse)
@@ -75,6 +87,7 @@ class Worker:
             self.metrics,
             self._pulse,
             self._on_error,
+            clients.producer,
         )
         self._newest = Newest()
         self._again = Again(
@@ -105,6 +118,7 @@ class Worker:
                 longest_seconds=settings.retry_longest_seconds,
                 age_seconds=settings.retry_age_seconds,
                 crash_limit=settings.crash_limit,
+                crash_seconds=2 * settings.commit_seconds,
             ),
             DeadLetters(settings.dlq_topic, settings.group_id, stages.tagger.version),
             settings.tags_topic,
@@ -350,9 +364,9 @@ def run(settings: Settings) -> None:
         run_until_told(settings, stages)
 
 
-def run_until_told(settings: Settings, stages: Stages) -> None:
+def run_until_told(settings: Settings, stages: Stages, clients: Clients = CLIENTS) -> None:
     """A worker with these stages, until SIGTERM or SIGINT."""
-    worker = Worker(settings, stages)
+    worker = Worker(settings, stages, clients)
 
     def end(number: int, frame: FrameType | None) -> None:
         worker.stop()

@@ -80,7 +80,7 @@ class Scene:
     @property
     def settings(self) -> dict[str, str]:
         """What a worker of this scene is set to."""
-        return {
+        settings = {
             "REELTAG_BOOTSTRAP_SERVERS": self.broker.bootstrap,
             "REELTAG_GROUP_ID": self.name,
             "REELTAG_UPLOADS_TOPIC": self.uploads,
@@ -93,11 +93,15 @@ class Scene:
             "REELTAG_COMMIT_SECONDS": "0.3",
             "REELTAG_RETRY_SECONDS": "0.2",
             "REELTAG_REVOKE_SECONDS": "3",
-            "REELTAG_TRANSACTION_TIMEOUT_SECONDS": "6",
-            "REELTAG_KAFKA__SESSION_TIMEOUT_MS": "6000",
+            "REELTAG_TRANSACTION_TIMEOUT_SECONDS": "4",
+            "REELTAG_KAFKA__SESSION_TIMEOUT_MS": "4000",
             "REELTAG_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
             **self.environment,
         }
+        if "REELTAG_KAFKA__GROUP_PROTOCOL" in self.environment:  # then the broker times sessions
+            del settings["REELTAG_KAFKA__SESSION_TIMEOUT_MS"]
+            del settings["REELTAG_KAFKA__HEARTBEAT_INTERVAL_MS"]
+        return settings
 
     def upload(
         self, video_id: str, uri: str = "light:ok", event_type: str = "created", **more: object

@@ -72,6 +72,7 @@ def test_replay_asks_for_the_newest_event_of_each_video(scene: Scene) -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("scene", ["at_least_once"], indirect=True)
 def test_replay_of_named_videos_between_two_offsets(scene: Scene, tmp_path: Path) -> None:
     for number in range(20):
         scene.upload(f"v{number}")
@@ -88,6 +89,7 @@ def test_replay_of_named_videos_between_two_offsets(scene: Scene, tmp_path: Path
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("scene", ["at_least_once"], indirect=True)
 def test_a_replay_that_was_stopped_goes_on(scene: Scene) -> None:
     for number in range(1200):
         scene.upload(f"v{number}")
@@ -109,6 +111,7 @@ def test_a_replay_that_was_stopped_goes_on(scene: Scene) -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("scene", ["at_least_once"], indirect=True)
 def test_the_replay_topic_must_go_with_the_uploads(scene: Scene) -> None:
     scene.broker.create(scene.replay, partitions=1)
     with pytest.raises(KafkaError, match="give it as many"):
@@ -116,6 +119,7 @@ def test_the_replay_topic_must_go_with_the_uploads(scene: Scene) -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("scene", ["exactly_once"], indirect=True)
 def test_dead_letters_go_back_once_and_keep_version_and_attempts(scene: Scene) -> None:
     scene.upload("down", "light:down:2")
     scene.upload("gone", "light:missing")
@@ -153,7 +157,15 @@ def test_dead_letters_go_back_once_and_keep_version_and_attempts(scene: Scene) -
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("scene", "seed"),
+    [
+        ("exactly_once", 1),
+        pytest.param("exactly_once", 2, marks=pytest.mark.slow),
+        pytest.param("at_least_once", 1, marks=pytest.mark.slow),
+    ],
+    indirect=["scene"],
+)
 def test_all_settles_on_the_newest_with_replay_deletions_and_rebalances_at_once(
     scene: Scene, seed: int
 ) -> None:
