@@ -46,7 +46,7 @@ def bench_recall(
     faiss.omp_set_num_threads(threads)
     small = load_recaller(open_bundle(bundle).recall, threads)
     random = np.random.default_rng(seed + 1)
-    videos = [_video(small, random) for _ in range(QUERIES)]
+    videos = _videos(small, QUERIES, random)
     began = perf_counter()
     large = enlarge(small, size, seed, tell)
     built = perf_counter() - began
@@ -139,8 +139,8 @@ def _fidelity(index: VectorIndex, random: np.random.Generator) -> float:
     return float(np.mean(hits)) / keep
 
 
-def _video(small: Recaller, random: np.random.Generator) -> Features:
-    """A video like the labelled ones: features that lead back to one's vectors, and words of its.
+def _videos(small: Recaller, count: int, random: np.random.Generator) -> list[Features]:
+    """Videos like the labelled ones: features that lead back to their vectors, and words of theirs.
 
     The spaces are linear maps, so a vector leads back to an embedding by their pseudo-inverses.
     """
@@ -149,19 +149,24 @@ def _video(small: Recaller, random: np.random.Generator) -> Features:
 
     def like(index: VectorIndex, space: Space) -> F32:
         held = vectors_of(index)
-        back = np.linalg.pinv(space.basis.astype(np.float32))
-        vector: F32 = space.mean + held[random.integers(len(held))] @ back
-        return vector
+        chosen = held[random.integers(0, len(held), count)]
+        back = np.linalg.pinv(space.basis.astype(np.float32)).astype(np.float32)
+        vectors: F32 = space.mean + chosen @ back
+        return vectors
 
-    sound = like(channels.sound.index, spaces.sound)
+    sentences = unit(like(channels.sentence.index, spaces.sentence))
+    pictures = like(channels.picture.index, spaces.picture)
+    sounds = like(channels.sound.index, spaces.sound)
+    names = channels.bridge.vectors[random.integers(0, len(channels.bridge.vectors), count)]
     terms = [term for term in channels.words.index.space.term_list if " " not in term]
-    names = channels.bridge.vectors
-    title = " ".join(random.choice(terms, min(6, len(terms)), replace=False).tolist())
-    return Features(
-        words=Words(title),
-        states=dict.fromkeys(Modality, State.USED),
-        sentence=unit(like(channels.sentence.index, spaces.sentence)),
-        frames=like(channels.picture.index, spaces.picture)[None],
-        bridge=unit(names[random.integers(len(names))]),
-        audio=sound[None, : len(sound) // 2],
-    )
+    return [
+        Features(
+            words=Words(" ".join(random.choice(terms, min(6, len(terms)), replace=False))),
+            states=dict.fromkeys(Modality, State.USED),
+            sentence=sentences[row],
+            frames=pictures[row : row + 1],
+            bridge=unit(names[row]),
+            audio=sounds[row : row + 1, : sounds.shape[1] // 2],
+        )
+        for row in range(count)
+    ]

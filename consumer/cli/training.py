@@ -29,6 +29,9 @@ workers_option = click.option(
 truth_option = click.option(
     "--truth", type=FILE, help="File of complete tags; figures are then against it."
 )
+vocabulary_option = click.option(
+    "--vocabulary", type=FILE, help="Vocabulary file; without it, tags come from the corpus."
+)
 profile_option = click.option(
     "--profile", default="packaged", show_default=True, help="Encoders: packaged or paper."
 )
@@ -66,9 +69,7 @@ def tell_what_is_left_out(corpus: Corpus, gathered: Gathered) -> None:
 @click.argument("corpus", type=FILE)
 @click.option("--out", type=NEW, required=True, help="Directory of the new bundle.")
 @profile_option
-@click.option(
-    "--vocabulary", type=FILE, help="Vocabulary file; without it, tags come from the corpus."
-)
+@vocabulary_option
 @truth_option
 @cache_option
 @workers_option
@@ -155,6 +156,7 @@ def evaluate(
     from rank.bundle import open_bundle
     from rank.evaluation import Truth
     from rank.evaluation import evaluate as measure
+    from rank.report import write_report
     from rank.tagger import Tagger
     from recall.corpus import read_corpus, read_truth
     from recall.splits import Split
@@ -169,6 +171,9 @@ def evaluate(
         videos = gathered.dataset
         evaluation = measure(tagger, videos, Truth.of(videos, complete), progress)
     tell_what_is_left_out(labelled, gathered)
+    if report is not None:
+        page = write_report(report, evaluation, videos, tagger.vocabulary)
+        click.echo(f"Report: {page}", err=True)
     figures = evaluation.to_json()
     if json_file is not None:
         write_json(json_file, figures)
@@ -179,6 +184,7 @@ def evaluate(
 @click.argument("corpus", type=FILE)
 @click.option("--out", type=NEW, required=True, help="Directory for tables.json and report.html.")
 @truth_option
+@vocabulary_option
 @profile_option
 @click.option(
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each row."
@@ -189,6 +195,7 @@ def tables(
     corpus: Path,
     out: Path,
     truth: Path | None,
+    vocabulary: Path | None,
     profile: str,
     seeds: int,
     cache: Path,
@@ -202,9 +209,19 @@ def tables(
     Example:
       reeltag tables corpus.jsonl --out build/tables --truth truth.jsonl
     """
+    from consumer.cli.progress import stages
     from rank.tables import write_tables
 
-    write_tables(
-        corpus, out, truth=truth, profile=profile, seeds=seeds, cache_dir=cache, workers=workers
-    )
+    with stages() as progress:
+        write_tables(
+            corpus,
+            out,
+            truth=truth,
+            vocabulary=vocabulary,
+            profile=profile,
+            seeds=seeds,
+            cache_dir=cache,
+            workers=workers or os.cpu_count(),
+            progress=progress,
+        )
     click.echo(f"Written: {out / 'tables.json'} and {out / 'report.html'}")

@@ -24,7 +24,9 @@ def tag(video: str | Path, *options: str) -> Result:
 
 
 def sample() -> dict[str, Any]:
-    second = (SAMPLES / "samples.jsonl").read_text().splitlines()[1]  # its title names what it shows
+    second = (
+        (SAMPLES / "samples.jsonl").read_text().splitlines()[1]
+    )  # its title names what it shows
     row: dict[str, Any] = json.loads(second)
     return row
 
