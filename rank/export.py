@@ -15,21 +15,20 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 from rank.fitting import tag_vectors
 from rank.inputs import Shape, pack
 from rank.ranker import META, NAME_PROJECTION, TAG_VECTORS, TOWER
 from rank.tower import Towers
+from recall.rounding import halved, round_large
 
 OPSET = 17
-ROUNDED_FROM = 1024  # weights; smaller tensors stay float32
 
 
 def export(towers: Towers, shape: Shape, folder: Path) -> None:
     """Write the towers into ``folder``; equal weights give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    _round(towers)
+    round_large(towers)
     model = halved(_graph(towers, shape))
     (folder / TOWER).write_bytes(model.SerializeToString(deterministic=True))
     np.save(folder / TAG_VECTORS, tag_vectors(towers).numpy().astype(np.float16))
@@ -41,28 +40,6 @@ def export(towers: Towers, shape: Shape, folder: Path) -> None:
         "bias": float(towers.bias.detach()),
     }
     (folder / META).write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n")
-
-
-def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with large float32 weights stored as float16 and cast when it is loaded."""
-    casts = []
-    for weight in model.graph.initializer:
-        value = numpy_helper.to_array(weight)
-        if weight.data_type == TensorProto.FLOAT and value.size >= ROUNDED_FROM:
-            name, stored = weight.name, f"{weight.name}.half"
-            weight.CopyFrom(numpy_helper.from_array(value.astype(np.float16), stored))
-            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*casts, *nodes])
-    return model
-
-
-def _round(towers: Towers) -> None:
-    with torch.no_grad():
-        for weight in towers.parameters():
-            if weight.numel() >= ROUNDED_FROM:
-                weight.copy_(weight.half().float())
 
 
 def _graph(towers: Towers, shape: Shape) -> onnx.ModelProto:

@@ -57,3 +57,8 @@ def texts_to_bytes(texts: tuple[str, ...]) -> npt.NDArray[np.uint8]:
 def bytes_to_texts(packed: Array, count: int) -> tuple[str, ...]:
     """Unpack what :func:`texts_to_bytes` packed."""
     return tuple(bytes(packed).decode().split("\n")) if count else ()
+
+
+def narrow(numbers: npt.NDArray[np.int32], below: int) -> Array:
+    """Numbers from 0 to ``below`` - 1 in the fewest bytes: 16 bits where those do."""
+    return numbers.astype(np.uint16) if below <= 1 << 16 else numbers

@@ -65,12 +65,15 @@ class Dataset:
         return np.flatnonzero(self.split == SPLITS.index(split)).astype(np.int64)
 
     def take(self, rows: Sequence[int] | I64) -> Dataset:
-        """The videos at ``rows``, in that order."""
+        """The videos at ``rows``, in that order, and their uploaders alone."""
         at = np.asarray(rows, dtype=np.int64)
+        seen = np.unique(self.uploader[at][self.uploader[at] != NO_UPLOADER])
+        number_of = np.full(len(self.uploaders) + 1, NO_UPLOADER, dtype=np.int32)
+        number_of[seen] = np.arange(len(seen), dtype=np.int32)  # NO_UPLOADER is the last place
         return Dataset(
             video_ids=tuple(self.video_ids[i] for i in at.tolist()),
             words=tuple(self.words[i] for i in at.tolist()),
-            uploaders=self.uploaders,
+            uploaders=tuple(self.uploaders[number] for number in seen.tolist()),
             sentence=self.sentence[at],
             bridge=self.bridge[at],
             frames=self.frames.take(at),
@@ -79,7 +82,7 @@ class Dataset:
             states=self.states[at],
             labels=self.labels.take(at),
             outside=self.outside[at],
-            uploader=self.uploader[at],
+            uploader=number_of[self.uploader[at]],
             component=self.component[at],
             split=self.split[at],
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recall.arrays import bytes_to_texts, read_arrays, texts_to_bytes, write_arrays
+from recall.arrays import bytes_to_texts, narrow, read_arrays, texts_to_bytes, write_arrays
 from recall.proposals import Proposals
 from recall.ragged import Ragged
 
@@ -67,7 +67,7 @@ class Library:
             folder,
             {
                 "video_ids": texts_to_bytes(self.video_ids),
-                "labels": self.labels.values,
+                "labels": narrow(self.labels.values, self.width),
                 "starts": self.labels.starts,
                 "component": self.component,
                 "uploader": self.uploader,
@@ -83,7 +83,7 @@ class Library:
         videos, uploaders, width = (int(n) for n in arrays["sizes"])
         return cls(
             bytes_to_texts(arrays["video_ids"], videos),
-            Ragged(arrays["labels"], arrays["starts"]),
+            Ragged(arrays["labels"].astype(np.int32, copy=False), arrays["starts"]),
             width,
             arrays["component"],
             arrays["uploader"],

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recall.classifier import INPUTS, OUTPUTS, Fused
+from recall.rounding import halved, round_large
 
 F32 = npt.NDArray[np.float32]
 
@@ -125,8 +126,9 @@ class TorchNetwork:
 
 
 def export(network: Fusion, shape: Shape) -> bytes:
-    """The network as an ONNX file; the batch size is free."""
+    """The network as an ONNX file, its large weights rounded first; the batch size is free."""
     network.eval()
+    round_large(network)
     widths = (shape.sentence, shape.picture, shape.sound, 3)
     examples = tuple(torch.ones(2, width) for width in widths)
     batch = torch.export.Dim("batch")
@@ -144,4 +146,4 @@ def export(network: Fusion, shape: Shape) -> bytes:
         )
     if program is None:
         raise RuntimeError("torch gave no ONNX program")
-    return bytes(program.model_proto.SerializeToString())
+    return bytes(halved(program.model_proto).SerializeToString(deterministic=True))

@@ -16,7 +16,7 @@ from recall.arrays import read_arrays, write_arrays
 from recall.candidates import Channel
 from recall.channels import Channels
 from recall.classifier import Classifier
-from recall.index import VectorIndex
+from recall.index import EXACT_UP_TO, VectorIndex
 from recall.library import Library
 from recall.mixing import Mixer
 from recall.names import NameMatcher
@@ -55,7 +55,8 @@ def save_recaller(recaller: Recaller, folder: Path) -> None:
         | {"prior": channels.prior},
     )
     for name, search in names.items():
-        search.index.save(folder / "names" / name)
+        if len(search.vectors) > EXACT_UP_TO:  # a small index is quicker built than kept
+            search.index.save(folder / "names" / name)
     searches = {
         "sentence": channels.sentence,
         "picture": channels.picture,
@@ -110,10 +111,14 @@ def _recaller(folder: Path, settings: Mapping[str, Any], threads: int) -> Recall
     def near(name: str) -> VectorNeighbours:
         return VectorNeighbours(VectorIndex.load(folder / name), carries[name])
 
-    meaning = NameSearch(_full(names["meaning"]), VectorIndex.load(folder / "names" / "meaning"))
-    bridge = meaning
-    if "bridge" in names:
-        bridge = NameSearch(_full(names["bridge"]), VectorIndex.load(folder / "names" / "bridge"))
+    def named(name: str) -> NameSearch:
+        vectors = _full(names[name])
+        if len(vectors) <= EXACT_UP_TO:
+            return NameSearch.build(vectors)
+        return NameSearch(vectors, VectorIndex.load(folder / "names" / name))
+
+    meaning = named("meaning")
+    bridge = named("bridge") if "bridge" in names else meaning
     classifier, words = folder / "classifier", folder / "word_classifier"
     channels = Channels(
         dims=Dims(**{name: int(width) for name, width in settings["dims"].items()}),

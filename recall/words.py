@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recall.arrays import bytes_to_texts, read_arrays, texts_to_bytes, write_arrays
+from recall.arrays import bytes_to_texts, narrow, read_arrays, texts_to_bytes, write_arrays
 from recall.normal import tokens
 from recall.ragged import Ragged
 
@@ -165,7 +165,7 @@ class WordIndex:
             folder,
             {
                 **self.space.arrays(),
-                "numbers": self.numbers.values,
+                "numbers": narrow(self.numbers.values, self.videos),
                 "starts": self.numbers.starts,
                 "weights": self.weights.astype(np.float16),
                 "videos": np.asarray([self.videos]),
@@ -178,7 +178,7 @@ class WordIndex:
         arrays = read_arrays(folder)
         return cls(
             WordSpace.of_arrays(arrays),
-            Ragged(arrays["numbers"], arrays["starts"]),
+            Ragged(arrays["numbers"].astype(np.int32, copy=False), arrays["starts"]),
             arrays["weights"].astype(np.float32),
             int(arrays["videos"][0]),
         )
@@ -219,7 +219,7 @@ class WordClassifier:
         write_arrays(
             folder,
             {
-                "tags": self.tags.values,
+                "tags": narrow(self.tags.values, len(self.bias)),
                 "starts": self.tags.starts,
                 "weights": self.weights.astype(np.float16),
                 "bias": self.bias,
@@ -231,7 +231,7 @@ class WordClassifier:
         """Map what :meth:`save` wrote; raises BundleError."""
         arrays = read_arrays(folder)
         return cls(
-            Ragged(arrays["tags"], arrays["starts"]),
+            Ragged(arrays["tags"].astype(np.int32, copy=False), arrays["starts"]),
             arrays["weights"].astype(np.float32),
             arrays["bias"],
         )
