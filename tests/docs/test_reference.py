@@ -35,3 +35,13 @@ def test_links_in_the_readme_lead_somewhere() -> None:
     text = (ROOT / "README.md").read_text()
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", text)
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_promise_of_the_readme_names_tests_that_exist() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "`tests/" in line]
+    assert len(rows) >= 10
+    for row in rows:
+        source = ""
+        for path, name in re.findall(r"`(tests/\w+/\w+\.py)?::(\w+)`", row):
+            source = (ROOT / path).read_text() if path else source
+            assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), f"{path}::{name}"
