@@ -41,7 +41,8 @@ corpus: $(VENV)/.dev
 	$(BIN)/python -m deploy.corpus --out $(STARTER)
 
 bundle: $(VENV)/.dev
-	$(BIN)/reeltag train $(STARTER)/corpus.jsonl --out deploy/starter
+	$(BIN)/reeltag train $(STARTER)/corpus.jsonl --vocabulary $(STARTER)/vocabulary.jsonl \
+	  --truth $(STARTER)/truth.jsonl --out deploy/starter
 
 bench: $(VENV)/.dev
 	$(BIN)/reeltag bench encoders

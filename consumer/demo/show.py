@@ -29,6 +29,7 @@ def show_demo(
     *, bundle: Path, samples: Path, bootstrap: str | None, keep_running: bool, out: Path
 ) -> bool:
     """Run the demo, print it and write ``out``/summary.json; whether all ended as planned."""
+    out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     clips = read_samples(samples)
     uploads = plan_uploads(clips, out / "uploads")
