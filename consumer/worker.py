@@ -159,7 +159,11 @@ class Worker:
                 daemon=True,
             ).start()
         consumer = group_consumer(
-            settings, self._on_commit, self._health.group.update, self._on_error
+            settings,
+            self._on_commit,
+            self._health.group.update,
+            self._on_error,
+            self._clients.consumer,
         )
         self._watchdog.start()
         self._publisher.start()
