@@ -179,7 +179,7 @@ def test_too_many_dead_letters_stop_the_intake_and_say_so(either: Scene) -> None
         either.upload(f"good-{number}")
     with either.here() as worker:
         either.wait(60)
-        assert page(worker, "/readyz")[0] == 200
+        eventually(lambda: page(worker, "/readyz")[0] == 200)
     found = audit(either)
     assert found.clean
     assert not found.repeated
