@@ -29,7 +29,10 @@ from consumer.work import Result
 log = logging.getLogger(__name__)
 
 CALL_SECONDS = 10.0
+HUNG_SECONDS = 15.0
+"""A call that took CALL_SECONDS as its time-out and has not returned by then never will."""
 AGAIN_SECONDS = 0.2
+UNKNOWN_END = "a transaction whose end is not known"
 
 
 class AbortedError(Exception):
@@ -37,7 +40,14 @@ class AbortedError(Exception):
 
 
 class FencedError(Exception):
-    """The producer can't go on; another one has to be connected."""
+    """The producer can't go on; another one has to be connected.
+
+    Its transaction is not committed: the other one, of the same id, has it aborted first.
+    """
+
+
+class UnknownEndError(Exception):
+    """The producer can't go on, and may or may not have committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +144,9 @@ class ExactlyOnce:
                 batch = [result for result in batch if result.work in ours]
                 if not batch and not claim.commits:
                     return
-                try:
-                    self._attempt(batch, claim)
+                if self._attempted(batch, claim):
                     break
-                except AbortedError as error:
-                    self._metrics.transactions.labels("aborted").inc()
-                    log.info("transaction of %d events done again: %s", len(batch), error)
-                except FencedError as error:
-                    self._metrics.transactions.labels("fenced").inc()
-                    log.warning("the transactional producer can't go on, another one: %s", error)
-                    self._producer = self._open()
-            elif not batch:
-                return
-            if self._ending.is_set() and claim is None:
+            elif not batch or self._ending.is_set():
                 return
             time.sleep(AGAIN_SECONDS)
         self._metrics.transactions.labels("committed").inc()
@@ -155,29 +155,97 @@ class ExactlyOnce:
             self._settled(result)
         self._in_flight.leave([result.work for result in batch])
 
+    def _attempted(self, batch: list[Result], claim: Claim) -> bool:
+        """Whether one attempt was committed."""
+        try:
+            self._attempt(batch, claim)
+            return True
+        except AbortedError as error:
+            self._metrics.transactions.labels("aborted").inc()
+            log.info("transaction of %d events done again: %s", len(batch), error)
+        except FencedError as error:
+            self._metrics.transactions.labels("fenced").inc()
+            log.warning("connecting another transactional producer: %s", error)
+            self._dispose()
+            self._producer = self._open()
+        except UnknownEndError as error:
+            # The commit's outcome can only be read back from the broker: by a new start.
+            log.critical("%s: %s", UNKNOWN_END, error)
+            self._pulse.beat(UNKNOWN_END, 0.0)
+            threading.Event().wait()
+        return False
+
+    def _dispose(self) -> None:
+        """Let go of the producer, in a thread of its own: a hung one may never go."""
+        old = self._producer
+
+        def let_go(producer: Producer) -> None:
+            producer.purge(blocking=False)
+
+        del self._producer
+        threading.Thread(target=let_go, args=[old], name="let go", daemon=True).start()
+
     def _attempt(self, batch: list[Result], claim: Claim) -> None:
         """Begin, produce, send offsets, commit; aborts before it raises AbortedError."""
         too_large: list[int] = []
-        self._patiently("begin transaction", self._producer.begin_transaction)
+        producer = self._producer
+        self._patiently("begin transaction", producer.begin_transaction)
         try:
             for number, result in enumerate(batch):
                 self._produce(result, number, too_large)
-            self._patiently(
+            self._bounded(
                 "send offsets",
-                lambda: self._producer.send_offsets_to_transaction(
+                lambda: producer.send_offsets_to_transaction(
                     to_client(claim.commits), claim.group, CALL_SECONDS
                 ),
             )
-            self._patiently(
-                "commit transaction", lambda: self._producer.commit_transaction(CALL_SECONDS)
-            )
+            self._commit(producer)
         except AbortedError:
-            self._patiently(
-                "abort transaction", lambda: self._producer.abort_transaction(CALL_SECONDS)
-            )
+            self._bounded("abort transaction", lambda: producer.abort_transaction(CALL_SECONDS))
             for number in too_large:
                 batch[number] = smaller(batch[number])
             raise
+
+    def _commit(self, producer: Producer) -> None:
+        try:
+            self._patiently("commit transaction", lambda: producer.commit_transaction(CALL_SECONDS))
+        except FencedError as error:
+            raise UnknownEndError(str(error)) from error
+
+    def _bounded(self, name: str, call: Callable[[], object]) -> None:
+        """One client call; where it times out or hangs, the producer is given up.
+
+        After a broker's outage a repeated call of these has been seen never to return
+        (confluent-kafka 2.16.1), whatever time-out it was given.
+        """
+        raised: list[KafkaException] = []
+
+        def run() -> None:
+            try:
+                call()
+            except KafkaException as error:
+                raised.append(error)
+
+        with self._pulse.during(name, self._stale):
+            thread = threading.Thread(target=run, name=name, daemon=True)
+            thread.start()
+            thread.join(HUNG_SECONDS)
+        if thread.is_alive():
+            raise FencedError(f"{name} has not returned")
+        for each in raised:
+            self._sort(name, each)
+            raise FencedError(f"{name}: {client_error(each)}") from each
+
+    @staticmethod
+    def _sort(name: str, raised: KafkaException) -> None:
+        """Raise what an error asks for; return where the call may be done again."""
+        error = client_error(raised)
+        if error.fatal() or error.code() in (ClientError._FATAL, ClientError._FENCED):
+            raise FencedError(f"{name}: {error}") from raised
+        if error.txn_requires_abort() or not error.retriable():
+            if name == "abort transaction":  # then this producer is of no use any more
+                raise FencedError(f"{name}: {error}") from raised
+            raise AbortedError(f"{name}: {error}") from raised
 
     def _produce(self, result: Result, number: int, too_large: list[int]) -> None:
         if result.record is None:
@@ -208,14 +276,8 @@ class ExactlyOnce:
                     call()
                 return
             except KafkaException as raised:
-                error = client_error(raised)
-                if error.fatal() or error.code() in (ClientError._FATAL, ClientError._FENCED):
-                    raise FencedError(f"{name}: {error}") from raised
-                if error.txn_requires_abort() or not error.retriable():
-                    if name == "abort transaction":  # then this producer is of no use any more
-                        raise FencedError(f"{name}: {error}") from raised
-                    raise AbortedError(f"{name}: {error}") from raised
-                log.info("%s: %s; going on", name, error)
+                self._sort(name, raised)
+                log.info("%s: %s; going on", name, client_error(raised))
                 time.sleep(AGAIN_SECONDS)
 
 

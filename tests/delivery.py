@@ -26,6 +26,7 @@ from confluent_kafka import KafkaError as ClientError
 
 from consumer.kafka import headers_of
 from consumer.pipeline import Stages
+from consumer.scan import patiently
 from consumer.settings import load_settings
 from consumer.worker import Worker
 from encoders.errors import ReeltagError
@@ -190,7 +191,8 @@ class Scene:
         """The group's committed offset of each uploads partition; -1001 where there is none."""
         asked = [TopicPartition(self.uploads, number) for number in range(self.partitions)]
         with self._reader() as reader:
-            return {part.partition: part.offset for part in reader.committed(asked, timeout=30)}
+            answers = patiently(lambda: reader.committed(asked, timeout=30))
+            return {part.partition: part.offset for part in answers}
 
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition."""

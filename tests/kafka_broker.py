@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,7 @@ listeners={listeners}
 advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,{map}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{map}
 log.dirs={folder}/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor={replicas}
@@ -111,7 +111,7 @@ class Node:
                 voters=self.voters,
                 listeners=f"{plain},CONTROLLER://127.0.0.1:{self.controller}{extra}",
                 advertised=f"{plain}{extra}",
-                map=",".join(f"{name}:{kind}" for name, (kind, _) in self.listeners.items()),
+                map="".join(f",{name}:{kind}" for name, (kind, _) in self.listeners.items()),
                 folder=self.folder,
                 replicas=self.replicas,
                 in_sync=max(1, self.replicas - 1),
@@ -197,12 +197,31 @@ class Broker:
             time.sleep(0.05)
 
 
-def start_cluster(home: Path, folder: Path, nodes: int = 1) -> Broker:
-    """Apache Kafka from its jars, in KRaft mode."""
+def start_cluster(
+    home: Path,
+    folder: Path,
+    nodes: int = 1,
+    *,
+    listeners: Mapping[str, tuple[str, int]] | None = None,
+    more: str = "",
+) -> Broker:
+    """Apache Kafka from its jars, in KRaft mode.
+
+    ``listeners`` are further ones, by name: security protocol and port (of a single node).
+    """
     ports = [(free_port(), free_port()) for _ in range(nodes)]
     voters = ",".join(f"{i + 1}@127.0.0.1:{ports[i][1]}" for i in range(nodes))
     made = [
-        Node(home, folder / f"node{i + 1}", i + 1, *ports[i], voters, replicas=min(3, nodes))
+        Node(
+            home,
+            folder / f"node{i + 1}",
+            i + 1,
+            *ports[i],
+            voters,
+            replicas=min(3, nodes),
+            listeners=dict(listeners or {}),
+            more=more,
+        )
         for i in range(nodes)
     ]
     broker = Broker(",".join(f"127.0.0.1:{port}" for port, _ in ports), made)
