@@ -43,6 +43,7 @@ corpus: $(VENV)/.dev
 bundle: $(VENV)/.dev
 	$(BIN)/reeltag train $(STARTER)/corpus.jsonl --vocabulary $(STARTER)/vocabulary.jsonl \
 	  --truth $(STARTER)/truth.jsonl --out deploy/starter
+	$(BIN)/python -m consumer.docs
 
 bench: $(VENV)/.dev
 	$(BIN)/reeltag bench encoders
