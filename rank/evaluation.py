@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.errors import CorpusError
 from encoders.features import I64
 from rank import recall_figures, systems
 from rank.bootstrap import Bootstrap, Interval
@@ -48,12 +49,20 @@ class Truth:
 
     @classmethod
     def of(cls, videos: Dataset, truth: Mapping[str, TagSet] | None) -> Truth:
-        """The complete tags where a truth is given, else the corpus's labels."""
+        """The complete tags where a truth is given, else the corpus's labels.
+
+        Raises CorpusError where the truth lacks a video: figures against holes would mislead.
+        """
         if truth is None:
             labels = tuple(videos.labels[row] for row in range(len(videos)))
             return cls(labels, videos.outside.astype(np.int64), "labels")
-        nothing = TagSet(())
-        sets = [truth.get(video_id, nothing) for video_id in videos.video_ids]
+        lacking = [video_id for video_id in videos.video_ids if video_id not in truth]
+        if lacking:
+            raise CorpusError(
+                f"the truth lacks {len(lacking)} of {len(videos)} videos, the first is "
+                f"{lacking[0]!r}; complete it, or measure without it"
+            )
+        sets = [truth[video_id] for video_id in videos.video_ids]
         return cls(
             tuple(np.asarray(item.labels, np.int32) for item in sets),
             np.array([item.outside for item in sets], np.int64),
@@ -136,7 +145,8 @@ def evaluate(tagger: Tagger, videos: Dataset, truth: Truth, progress: Progress) 
         ranked = systems.run(tagger, system, videos, progress)
         scored[system] = Scored.of(ranked.tags, ranked.scores, truth.tags, truth.outside)
     product, threshold = scored[System.RECALL_RANKING], thresholds[System.RECALL_RANKING]
-    known = set(tagger.recaller.channels.library.uploaders)
+    library = tagger.recaller.channels.library
+    known = {library.uploaders[place] for place in np.unique(library.uploader) if place >= 0}
     by_known = np.array([uploader in known for uploader in videos.uploader_ids()], bool)
     return Evaluation(
         against=truth.against,

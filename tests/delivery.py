@@ -197,10 +197,12 @@ class Scene:
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition."""
         with self._reader() as reader:
-            return {
-                number: reader.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1]
-                for number in range(self.partitions)
-            }
+
+            def end(number: int) -> int:
+                part = TopicPartition(topic, number)
+                return int(patiently(lambda: reader.get_watermark_offsets(part, timeout=30))[1])
+
+            return {number: end(number) for number in range(self.partitions)}
 
     def settled(self) -> bool:
         """Whether everything uploaded is committed."""

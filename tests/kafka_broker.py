@@ -8,6 +8,7 @@ where CI is set, that is a failure.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,10 +237,14 @@ def docker_broker() -> contextlib.ExitStack | None:
     """The image ``apache/kafka`` on a Docker engine; None where there is no engine."""
     from testcontainers.core.docker_client import DockerClient
 
-    try:
-        DockerClient().client.ping()
-    except Exception:  # docker's client raises what its transport raises: there is no engine
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # where nobody answers it leaks a socket
+        try:
+            DockerClient().client.ping()
+        except Exception:  # docker's client raises what its transport raises: there is no engine
+            return None
+        finally:
+            gc.collect()
     return contextlib.ExitStack()
 
 

@@ -23,6 +23,16 @@ def scene(kafka: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
         made.stop()
 
 
+@pytest.fixture
+def mocked(mock_cluster: Broker, tmp_path: Path) -> Iterator[Scene]:
+    """At least once, on the mock cluster: quick, for what a real broker adds nothing to."""
+    made = Scene(mock_cluster, tmp_path)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
 @pytest.fixture(params=["mock", pytest.param("kafka", marks=pytest.mark.kafka)])
 def either(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """At least once, on the mock cluster and on the real broker: one contract for both."""

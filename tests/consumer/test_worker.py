@@ -91,14 +91,14 @@ def test_a_dead_letter_keeps_key_and_bytes_and_says_where_and_why(either: Scene)
     assert json.loads(letter.value() or b"")["event_id"] == "gone-1"
 
 
-def test_a_message_without_key_is_a_dead_letter_of_its_own(either: Scene) -> None:
-    either.producer.produce(either.uploads, value=b"{}", partition=0)
-    either.producer.produce(either.uploads, value=None, key=b"v", partition=0)
-    either.producer.flush(10)
-    with either.here() as worker:
-        either.wait(60)
+def test_a_message_without_key_is_a_dead_letter_of_its_own(mocked: Scene) -> None:
+    mocked.producer.produce(mocked.uploads, value=b"{}", partition=0)
+    mocked.producer.produce(mocked.uploads, value=None, key=b"v", partition=0)
+    mocked.producer.flush(10)
+    with mocked.here() as worker:
+        mocked.wait(60)
         assert counted(worker) == {"dead_lettered": 2}
-    assert sorted(str(letter.key()) for letter in either.read(either.dlq)) == ["None", "b'v'"]
+    assert sorted(str(letter.key()) for letter in mocked.read(mocked.dlq)) == ["None", "b'v'"]
 
 
 def test_one_videos_events_keep_their_order_and_others_run_past_it(either: Scene) -> None:
@@ -129,38 +129,38 @@ def test_a_transient_error_blocks_no_other_video_and_keeps_its_own_order(either:
     assert found.last["down"] == [2, 1]
 
 
-def test_retries_are_bounded_and_then_a_dead_letter(either: Scene) -> None:
-    either.upload("down", "light:down:1000")
-    with either.here(retry_attempts=4, retry_seconds=0.05):
-        either.wait(60)
-    [letter] = either.read(either.dlq)
+def test_retries_are_bounded_and_then_a_dead_letter(mocked: Scene) -> None:
+    mocked.upload("down", "light:down:1000")
+    with mocked.here(retry_attempts=4, retry_seconds=0.05):
+        mocked.wait(60)
+    [letter] = mocked.read(mocked.dlq)
     headers = headers_of(letter)
     assert (headers["attempts"], headers["reason"]) == ("4", "unavailable")
 
 
-def test_a_full_pipeline_pauses_and_goes_on(either: Scene) -> None:
+def test_a_full_pipeline_pauses_and_goes_on(mocked: Scene) -> None:
     for number in range(120):
-        either.upload(f"v{number}")
+        mocked.upload(f"v{number}")
     stages = light_stages(seconds=0.01)
-    with either.here(stages, in_flight_events=6) as worker:
+    with mocked.here(stages, in_flight_events=6) as worker:
         most = 0.0
 
         def done() -> bool:
             nonlocal most
             load = worker.metrics.registry.get_sample_value("reeltag_in_flight_events") or 0.0
             most = max(most, load)
-            return either.settled()
+            return mocked.settled()
 
-        either.wait(60, done)
-    assert audit(either).clean
+        mocked.wait(60, done)
+    assert audit(mocked).clean
     assert most <= 6 + 200  # what one turn of the poll loop may bring beyond the bound
 
 
-def test_health_pages(either: Scene) -> None:
-    either.upload("v")
-    with either.here() as worker:
+def test_health_pages(mocked: Scene) -> None:
+    mocked.upload("v")
+    with mocked.here() as worker:
         eventually(lambda: page(worker, "/readyz")[0] == 200)
-        either.wait(60)
+        mocked.wait(60)
         assert page(worker, "/livez") == (200, "ok\n")
         status, text = page(worker, "/metrics")
         assert status == 200
@@ -168,19 +168,19 @@ def test_health_pages(either: Scene) -> None:
         assert page(worker, "/")[0] == 404
 
 
-def test_too_many_dead_letters_stop_the_intake_and_say_so(either: Scene) -> None:
+def test_too_many_dead_letters_stop_the_intake_and_say_so(mocked: Scene) -> None:
     for number in range(60):
-        either.upload(f"bad-{number}", "light:missing")
-    with either.here(dead_letter_window=20, dead_letter_limit=0.5, in_flight_events=5) as worker:
+        mocked.upload(f"bad-{number}", "light:missing")
+    with mocked.here(dead_letter_window=20, dead_letter_limit=0.5, in_flight_events=5) as worker:
         eventually(lambda: "too many dead letters" in page(worker, "/readyz")[1])
         eventually(lambda: "limit_reached 1.0" in page(worker, "/metrics")[1])
         assert page(worker, "/livez")[0] == 200
     for number in range(60):
-        either.upload(f"good-{number}")
-    with either.here() as worker:
-        either.wait(60)
+        mocked.upload(f"good-{number}")
+    with mocked.here() as worker:
+        mocked.wait(60)
         eventually(lambda: page(worker, "/readyz")[0] == 200)
-    found = audit(either)
+    found = audit(mocked)
     assert found.clean
     assert not found.repeated
 

@@ -1,0 +1,321 @@
+"""What recall promises of its candidates: from any modality, attributed, editable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoders.features import Features, Modality, State, Words
+from recall.candidates import CHANNELS, HINTS, CandidateSet, Channel, Hint
+from recall.classifier import Fused, TagScorer
+from recall.dataset import Dataset
+from recall.network_training import Recipe
+from recall.recaller import Recaller, most_candidates
+from recall.splits import Split
+from recall.storage import load_recaller, save_recaller
+from recall.training import out_of_fold_candidates, train_recall
+from recall.views import dims_of, views_of, views_of_dataset
+from tests.recall.conftest import Trained
+from tests.recall.synthetic import World
+
+pytestmark = pytest.mark.train
+
+
+def share_found(
+    videos: Dataset, found: Sequence[CandidateSet], channel: int | None = None
+) -> float:
+    """The share of (video, tag) pairs among the candidates, or among those of one channel."""
+    hits = 0
+    for row, candidates in enumerate(found):
+        tags = candidates.tags
+        if channel is not None:
+            tags = tags[~np.isnan(candidates.scores[:, channel])]
+        hits += int(np.isin(videos.labels[row], tags).sum())
+    return hits / len(videos.labels.values)
+
+
+def only(features: Features, modality: Modality, why: State = State.MISSING) -> Features:
+    """The same video with one modality left."""
+    states = {m: s if m is modality else why for m, s in features.states.items()}
+    return Features(
+        words=features.words,
+        states=states,
+        sentence=features.sentence if modality is Modality.TEXT else None,
+        tokens=features.tokens if modality is Modality.TEXT else None,
+        frames=features.frames if modality is Modality.VISUAL else None,
+        bridge=features.bridge if modality is Modality.VISUAL else None,
+        audio=features.audio if modality is Modality.AUDIO else None,
+    )
+
+
+def complete(trained: Trained) -> Features:
+    """A test video that has every modality."""
+    return next(
+        f for f in trained.dataset.of(Split.TEST).each() if set(f.states.values()) == {State.USED}
+    )
+
+
+def test_every_channel_finds_more_than_the_commonest_tags(trained: Trained) -> None:
+    test = trained.dataset.of(Split.TEST)
+    recaller = trained.recall.recaller
+    found = recaller.candidates(list(test.each()), test.uploader_ids(), limit=15)
+    commonest = np.argsort(-recaller.channels.prior)[:15]
+    by_chance = float(np.isin(test.labels.values, commonest).mean())
+    assert share_found(test, found) > by_chance + 0.25
+    for number in range(len(CHANNELS)):
+        assert share_found(test, found, number) > 0.15
+    assert all(len(candidates.tags) <= 15 for candidates in found)
+
+
+def test_packed_videos_have_the_same_views_as_single_ones(trained: Trained) -> None:
+    test = trained.dataset.of(Split.TEST)
+    dims = dims_of(test)
+    packed, single = views_of_dataset(test, dims), views_of(list(test.each()), dims)
+    for name in ("sentence", "bridge", "picture", "sound"):
+        assert np.allclose(getattr(packed, name), getattr(single, name), atol=1e-6)
+    assert packed.states == single.states
+
+
+def test_a_training_video_never_finds_itself_nor_its_source_mates(trained: Trained) -> None:
+    recall = trained.recall
+    videos, uploaders = recall.videos, recall.videos.uploader_ids()
+    for number, recaller in enumerate(recall.out_of_fold):
+        rows = np.flatnonzero(recall.fold == number)
+        channels = recaller.channels
+        batch = channels.batch(
+            [videos.features(row) for row in rows.tolist()],
+            [uploaders[row] for row in rows.tolist()],
+            videos.component[rows],
+        )
+        for channel in CHANNELS:
+            for found, _ in channels.neighbours(batch, channel):
+                own = videos.component[rows[found.rows]][:, None]
+                theirs = videos.component[found.numbers]
+                assert not ((theirs == own) & (found.numbers >= 0)).any()
+        for row in rows.tolist():
+            history = channels.history.videos_of(uploaders[row], int(videos.component[row]))
+            assert not (videos.component[history] == videos.component[row]).any()
+        assert channels.fused is not None
+        assert not np.isin(rows, channels.fused.index.rows).any()
+        assert not set(videos.component[channels.fused.index.rows]) & set(videos.component[rows])
+
+
+def test_what_is_found_out_of_fold_is_like_what_is_found_of_strangers(trained: Trained) -> None:
+    videos, test = trained.recall.videos, trained.dataset.of(Split.TEST)
+    seen = out_of_fold_candidates(trained.recall, limit=8)
+    unseen = trained.recall.recaller.candidates(list(test.each()), test.uploader_ids(), limit=8)
+    assert len(seen) == len(videos)
+    assert share_found(videos, seen) == pytest.approx(share_found(test, unseen), abs=0.1)
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_any_single_modality_is_enough(trained: Trained, modality: Modality) -> None:
+    features = only(complete(trained), modality)
+    (found,) = trained.recall.recaller.candidates([features], [None])
+    silent = {Channel.TEXT, Channel.VISUAL, Channel.AUDIO} - {Channel(modality.value)}
+    assert set(found.silent) == silent
+    for number, channel in enumerate(CHANNELS):
+        assert np.isnan(found.scores[:, number]).all() == (channel in silent)
+
+
+def test_silence_gives_its_reason(trained: Trained) -> None:
+    recaller = trained.recall.recaller
+    text = only(complete(trained), Modality.TEXT, State.FAILED)
+    (found,) = recaller.candidates([text], [None])
+    assert found.silent[Channel.VISUAL] == "it could not be read"
+    assert np.isnan(found.hints[:, HINTS.index(Hint.BRIDGE)]).all()
+    nothing = Features(Words("title"), dict.fromkeys(Modality, State.UNSUPPORTED))
+    (found,) = recaller.candidates([nothing], [None])
+    assert set(found.silent) == set(Channel)
+    assert len(found.tags) == 0
+
+
+def test_a_videos_candidates_do_not_depend_on_its_batch_mates(trained: Trained) -> None:
+    recaller = trained.recall.recaller
+    batch = list(trained.dataset.of(Split.TEST).each())[:12]
+    together = recaller.candidates(batch, [None] * len(batch))
+    for features, candidates in zip(batch, together, strict=True):
+        (alone,) = recaller.candidates([features], [None])
+        assert set(alone.tags[:10]) == set(candidates.tags[:10])
+        at = {int(tag): row for row, tag in enumerate(alone.tags)}
+        for row, tag in enumerate(candidates.tags[:10].tolist()):
+            assert np.allclose(
+                alone.scores[at[tag]], candidates.scores[row], atol=1e-3, equal_nan=True
+            )
+
+
+def test_explanations_name_neighbours_that_have_the_tag(trained: Trained) -> None:
+    recaller, features = trained.recall.recaller, complete(trained)
+    (found,) = recaller.candidates([features], [None])
+    library = recaller.channels.library
+    for place in range(5):
+        evidence = recaller.explain(features, None, found, place)
+        proposed = {c for n, c in enumerate(CHANNELS) if not np.isnan(found.scores[place, n])}
+        assert {item.channel for item in evidence} == proposed
+        for item in evidence:
+            for neighbour in item.neighbours:
+                video = library.video_ids.index(neighbour.video_id)
+                assert found.tags[place] in library.labels[video]
+
+
+def test_hints_say_how_words_and_names_agree(trained: Trained) -> None:
+    world, recaller = trained.world, trained.recall.recaller
+    name = world.vocabulary.tags[3].name
+    features = replace(
+        only(complete(trained), Modality.TEXT),
+        words=Words(f"my {name.upper()} today"),
+        sentence=world.embed([f"my {name} today"])[0],
+    )
+    (found,) = recaller.candidates([features], [None])
+    place = found.tags.tolist().index(3)
+    assert found.hints[place, HINTS.index(Hint.NAME)] == 1.0
+    assert found.hints[place, HINTS.index(Hint.MEANING)] > 0.8
+    assert found.hints[place, HINTS.index(Hint.PRIOR)] == recaller.channels.prior[3]
+    assert np.isnan(found.hints[:, HINTS.index(Hint.UPLOADER)]).all()
+
+
+def test_an_uploaders_history_counts(trained: Trained) -> None:
+    recaller, test = trained.recall.recaller, trained.dataset.of(Split.TEST)
+    features, uploader = test.features(0), trained.recall.videos.uploader_ids()[0]
+    (found,) = recaller.candidates([features], [uploader])
+    hints = found.hints[:, HINTS.index(Hint.UPLOADER)]
+    videos = recaller.channels.history.videos_of(uploader)
+    for tag, hint in zip(found.tags.tolist(), hints.tolist(), strict=True):
+        having = sum(tag in recaller.channels.library.labels[video] for video in videos.tolist())
+        assert hint == pytest.approx(having / (len(videos) + 1))
+
+
+def test_a_recaller_is_read_back_and_finds_the_same(trained: Trained, tmp_path: Path) -> None:
+    recaller = trained.recall.recaller
+    save_recaller(recaller, tmp_path / "one")
+    save_recaller(recaller, tmp_path / "two")
+    for path in sorted((tmp_path / "one").rglob("*")):
+        if path.is_file():
+            other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+            assert path.read_bytes() == other.read_bytes()
+    test = trained.dataset.of(Split.TEST)
+    batch, uploaders = list(test.each()), test.uploader_ids()
+    again = load_recaller(tmp_path / "one").candidates(batch, uploaders, limit=15)
+    before = recaller.candidates(batch, uploaders, limit=15)
+    same = [len(np.intersect1d(a.tags, b.tags)) / 15 for a, b in zip(before, again, strict=True)]
+    assert np.mean(same) > 0.97
+
+
+def test_blocked_tags_are_not_proposed_and_merged_ones_give_their_stand_in(
+    trained: Trained,
+) -> None:
+    recaller, features = trained.recall.recaller, complete(trained)
+    (found,) = recaller.candidates([features], [None])
+    first, second = (trained.world.vocabulary.tags[tag].name for tag in found.tags[:2].tolist())
+    edited = recaller.with_vocabulary(trained.world.vocabulary.block(first))
+    assert found.tags[0] not in edited.candidates([features], [None])[0].tags
+    merged = recaller.with_vocabulary(trained.world.vocabulary.merge(first, second))
+    (after,) = merged.candidates([features], [None])
+    assert found.tags[0] not in after.tags
+    assert found.tags[1] in after.tags[:3]
+
+
+def with_new_tag(trained: Trained, examples: int) -> tuple[Recaller, World, np.random.Generator]:
+    """The recaller with one tag more, from a world that has it."""
+    wider = World.of(61)
+    tag = wider.vocabulary.tags[60]
+    vector = wider.embed([tag.name])[0]
+    random = np.random.default_rng(5)
+    shown = [(f"example {i}", wider.features([60], random)) for i in range(examples)]
+    return trained.recall.recaller.with_tag(tag, vector, vector, shown), wider, random
+
+
+def test_a_tag_known_by_its_name_alone_is_found_by_words_and_by_pictures(
+    trained: Trained,
+) -> None:
+    recaller, wider, random = with_new_tag(trained, 0)
+    names = wider.vocabulary.tags[60].name
+    said = Features(
+        Words(f"my {names}"),
+        {Modality.TEXT: State.USED, Modality.VISUAL: State.MISSING, Modality.AUDIO: State.MISSING},
+        sentence=wider.embed([f"my {names}"])[0],
+    )
+    seen = only(wider.features([60], random), Modality.VISUAL)
+    for features, channel in ((said, Channel.TEXT), (seen, Channel.VISUAL)):
+        (found,) = recaller.candidates([features], [None], limit=61)
+        place = found.tags.tolist().index(60)
+        assert not np.isnan(found.scores[place, CHANNELS.index(channel)])
+        assert not np.isnan(found.scores[place, CHANNELS.index(Channel.CLASSIFIER)])
+    with pytest.raises(ValueError, match="60"):
+        trained.recall.recaller.candidates([said], [None])[0].tags.tolist().index(60)
+
+
+def test_examples_bring_a_new_tag_up(trained: Trained) -> None:
+    few, wider, random = with_new_tag(trained, 3)
+    none, _, _ = with_new_tag(trained, 0)
+    heard = [only(wider.features([60], random), Modality.AUDIO) for _ in range(20)]
+
+    def places(recaller: Recaller) -> list[int]:
+        found = recaller.candidates(heard, [None] * len(heard), limit=61)
+        tags = [candidates.tags.tolist() for candidates in found]
+        return [known.index(60) if 60 in known else 61 for known in tags]
+
+    assert np.median(places(few)) < np.median(places(none))
+
+
+def test_without_any_labelled_video_names_alone_still_work() -> None:
+    world = World.of(40)
+    bare = world.dataset(4).take([0])
+    bare = replace(bare, split=np.full(1, 2, dtype=np.uint8))
+    recall = train_recall(bare, world.vocabulary, sentences=world.embed, names=world.embed)
+    test = world.dataset(40, seed=9)
+    found = recall.recaller.candidates(list(test.each()), test.uploader_ids(), limit=8)
+    assert share_found(test, found) > 0.5
+    assert Channel.MULTIMODAL in found[0].silent
+    assert out_of_fold_candidates(recall) == []
+
+
+def test_training_twice_gives_the_same(trained: Trained) -> None:
+    part = trained.dataset.take(np.arange(120))
+    once, twice = (
+        train_recall(
+            part,
+            trained.world.vocabulary,
+            sentences=trained.world.embed,
+            names=trained.world.embed,
+            folds=2,
+            recipe=Recipe(epochs=2),
+        )
+        for _ in range(2)
+    )
+    test = list(trained.dataset.of(Split.TEST).each())[:20]
+    for a, b in zip(
+        once.recaller.candidates(test, [None] * 20),
+        twice.recaller.candidates(test, [None] * 20),
+        strict=True,
+    ):
+        assert np.array_equal(a.tags, b.tags)
+        assert np.array_equal(a.scores, b.scores, equal_nan=True)
+
+
+def test_the_cut_follows_the_size_of_the_vocabulary() -> None:
+    assert [most_candidates(size) for size in (10, 400, 2000, 300_000)] == [1, 20, 100, 300]
+
+
+def test_a_large_vocabulary_is_searched_and_gives_nearly_the_same_best_tags() -> None:
+    random = np.random.default_rng(0)
+    width, tags = 12, 21_000
+    embeddings = random.normal(size=(tags, width)).astype(np.float32)
+    names = random.normal(size=(tags, 4)).astype(np.float32)
+    bias = random.normal(size=tags).astype(np.float32)
+    scorer = TagScorer.build(embeddings, bias, names)
+    assert scorer.search is not None
+    fused = Fused(
+        random.normal(size=(20, width)).astype(np.float32),
+        random.normal(size=(20, 4)).astype(np.float32),
+        np.zeros((20, 1), dtype=np.float32),
+        np.zeros((20, 3), dtype=np.float32),
+    )
+    found = scorer.best(fused, 50, np.arange(20))
+    exact = np.argsort(-scorer.all(fused), axis=1)[:, :50]
+    hits = [len(np.intersect1d(found.tag[found.video == row], exact[row])) for row in range(20)]
+    assert np.mean(hits) > 45
