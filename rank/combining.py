@@ -85,7 +85,9 @@ def fit_trees(examples: Examples, plan: CombinePlan, *, seed: int) -> Trees:
         early_stopping=False,
         random_state=seed,
     )
-    model.fit(examples.rows, examples.labelled)
+    # A column that is unknown for every candidate can't be binned, and tells nothing.
+    silent = np.isnan(examples.rows).all(axis=0)
+    model.fit(np.where(silent, np.float32(0), examples.rows), examples.labelled)
     return as_arrays(model)
 
 

@@ -80,6 +80,18 @@ def test_better_evidence_never_lowers_a_score() -> None:
     assert (combiner.trees(risen) >= combiner.trees(rows) - 1e-9).all()
 
 
+def test_a_column_that_is_unknown_for_every_candidate_is_passed_over() -> None:
+    some = examples(800)
+    rows = some.rows.copy()
+    rows[:, COLUMNS.index("uploader")] = np.nan
+    combiner = combining.fit(
+        combining.Examples(rows, some.labelled, some.video), combining.CombinePlan(), seed=0
+    )
+    assert combiner.share > 0, "too few examples for trees to be fitted"
+    assert np.isfinite(combiner(rows)).all()
+    np.testing.assert_array_equal(combiner.trees(some.rows), combiner.trees(rows))
+
+
 def test_a_handful_of_examples_is_enough_to_fit(tmp_path: Path) -> None:
     few = examples(40)
     combiner = combining.fit(few, combining.CombinePlan(), seed=0)
