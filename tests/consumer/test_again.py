@@ -51,6 +51,7 @@ def test_newest_knows_what_came_after() -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("scene", ["exactly_once"], indirect=True)
 def test_replay_asks_for_the_newest_event_of_each_video(scene: Scene) -> None:
     for number in range(20):
         scene.upload(f"v{number}")
@@ -88,6 +89,7 @@ def test_replay_of_named_videos_between_two_offsets(scene: Scene, tmp_path: Path
             replay(settings_of(scene), start=wrong, wait=False)
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.parametrize("scene", ["at_least_once"], indirect=True)
 def test_a_replay_that_was_stopped_goes_on(scene: Scene) -> None:

@@ -17,14 +17,14 @@ SLOW = pytest.mark.slow
 MOMENTS = [
     pytest.param("at_least_once", "before produce 40", marks=SLOW),
     ("at_least_once", "after produce 40"),
-    ("at_least_once", "before commit 2"),
+    pytest.param("at_least_once", "before commit 2", marks=SLOW),
     pytest.param("at_least_once", "after commit 2", marks=SLOW),
     pytest.param("exactly_once", "before produce 40", marks=SLOW),
     pytest.param("exactly_once", "after produce 40", marks=SLOW),
     pytest.param("exactly_once", "before send_offsets 3", marks=SLOW),
     ("exactly_once", "after send_offsets 3"),
     pytest.param("exactly_once", "before commit_transaction 3", marks=SLOW),
-    ("exactly_once", "after commit_transaction 3"),
+    pytest.param("exactly_once", "after commit_transaction 3", marks=SLOW),
 ]
 only_exactly_once = pytest.mark.parametrize("scene", ["exactly_once"], indirect=True)
 
@@ -56,6 +56,7 @@ def test_killed_where_it_hurts_another_goes_on(scene: Scene, moment: str) -> Non
     nothing_wrong(scene)
 
 
+@SLOW
 @only_exactly_once
 def test_killed_while_it_drains(scene: Scene) -> None:
     upload(scene, 60)
@@ -99,6 +100,7 @@ def test_stopped_past_its_session_it_writes_nothing_old(scene: Scene) -> None:
     nothing_wrong(scene)
 
 
+@SLOW
 @only_exactly_once
 def test_a_file_that_kills_the_decoder_is_dead_after_its_crashes_restarts_included(
     scene: Scene,

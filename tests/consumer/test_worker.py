@@ -16,6 +16,15 @@ from consumer.worker import Worker
 from tests.delivery import Scene, audit
 from tests.light import light_stages
 
+BOTH_MODES = pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param("at_least_once", marks=[pytest.mark.kafka, pytest.mark.slow]),
+        pytest.param("exactly_once", marks=pytest.mark.kafka),
+    ],
+    indirect=True,
+)
+
 
 def eventually(true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until it is true."""
@@ -101,29 +110,31 @@ def test_a_message_without_key_is_a_dead_letter_of_its_own(mocked: Scene) -> Non
     assert sorted(str(letter.key()) for letter in mocked.read(mocked.dlq)) == ["None", "b'v'"]
 
 
-def test_one_videos_events_keep_their_order_and_others_run_past_it(either: Scene) -> None:
-    either.upload("slow", "light:slow:1.5")
-    either.upload("slow", "light:ok")
+@BOTH_MODES
+def test_one_videos_events_keep_their_order_and_others_run_past_it(scene: Scene) -> None:
+    scene.upload("slow", "light:slow:1.5")
+    scene.upload("slow", "light:ok")
     for number in range(30):
-        either.upload(f"quick-{number}")
-    with either.here() as worker:
+        scene.upload(f"quick-{number}")
+    with scene.here() as worker:
         eventually(lambda: counted(worker).get("tagged") == 30)
-        either.wait(60)
-    found = audit(either)
+        scene.wait(60)
+    found = audit(scene)
     assert found.clean
     assert found.out_of_order == 0
     assert found.last["slow"] == [2, 1]
 
 
-def test_a_transient_error_blocks_no_other_video_and_keeps_its_own_order(either: Scene) -> None:
-    either.upload("down", "light:down:3")
-    either.upload("down", "light:ok")
+@BOTH_MODES
+def test_a_transient_error_blocks_no_other_video_and_keeps_its_own_order(scene: Scene) -> None:
+    scene.upload("down", "light:down:3")
+    scene.upload("down", "light:ok")
     for number in range(30):
-        either.upload(f"quick-{number}")
-    with either.here() as worker:
+        scene.upload(f"quick-{number}")
+    with scene.here() as worker:
         eventually(lambda: counted(worker).get("tagged", 0) >= 30)
-        either.wait(60)
-    found = audit(either)
+        scene.wait(60)
+    found = audit(scene)
     assert found.clean
     assert found.out_of_order == 0
     assert found.last["down"] == [2, 1]
@@ -185,16 +196,17 @@ def test_too_many_dead_letters_stop_the_intake_and_say_so(mocked: Scene) -> None
     assert not found.repeated
 
 
-def test_ending_finishes_what_is_under_way_and_leaves_the_rest_to_the_next(either: Scene) -> None:
+@BOTH_MODES
+def test_ending_finishes_what_is_under_way_and_leaves_the_rest_to_the_next(scene: Scene) -> None:
     for number in range(40):
-        either.upload(f"v{number}", "light:slow:0.1")
-    either.producer.flush()
-    with either.here() as worker:
+        scene.upload(f"v{number}", "light:slow:0.1")
+    scene.producer.flush()
+    with scene.here() as worker:
         eventually(lambda: bool(counted(worker)))
-    assert 0 < len(either.read(either.tags)) < 40
-    with either.here():
-        either.wait(60)
-    found = audit(either)
+    assert 0 < len(scene.read(scene.tags)) < 40
+    with scene.here():
+        scene.wait(60)
+    found = audit(scene)
     assert found.clean
     assert not found.repeated
 
