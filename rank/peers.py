@@ -14,17 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from encoders.features import F32, I64
 from rank.metrics import Figures, Scored, figures
 from rank.progress import Progress
+from rank.projection import principal
 from rank.threshold import for_tags_per_video
 from recall.dataset import Dataset
 from recall.splits import Split
@@ -33,7 +36,10 @@ I32 = npt.NDArray[np.int32]
 
 KEPT = 100
 NEIGHBOURS = (5, 15, 40)
-RIDGES = (1e-4, 1e-3, 1e-2)
+NARROW = 384  # principal components of the embeddings
+REACH = 4.0  # what their rows are scaled to, so that the weights stay within reach of the steps
+RIDGES = (1e-6, 1e-5, 1e-4)
+STRENGTHS = (5.0, 50.0)  # C of the regressions on words
 STEPS = 300
 A_STEP = 512  # videos
 
@@ -77,7 +83,7 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
         wanted,
     )
     progress("peers", 2, 6)
-    by_embedding = _regressed("embeddings", x_train, labels, x_val, x_test, wanted, seed)
+    by_embedding = _by_embeddings(x_train, labels, x_val, x_test, wanted, seed)
     yield by_embedding
     progress("peers", 3, 6)
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=20_000)
@@ -89,7 +95,7 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
         w_val, w_test = csr_matrix((len(val), 1)), csr_matrix((len(test), 1))
     else:
         w_val, w_test = (vectorizer.transform(text) for text in texts[1:])
-    by_words = _regressed("words", w_train, labels, w_val, w_test, wanted, seed)
+    by_words = _by_words(w_train, labels, w_val, w_test, wanted)
     yield by_words
     progress("peers", 4, 6)
     yield Peer(
@@ -163,41 +169,53 @@ def _carried(known: F32, labels: csr_matrix, asked: F32, k: int) -> F32:
     return np.asarray((spread @ labels).toarray(), np.float32)
 
 
-def _regressed(
-    name: str,
-    train: F32 | csr_matrix,
-    labels: csr_matrix,
-    val: F32 | csr_matrix,
-    test: F32 | csr_matrix,
-    wanted: csr_matrix,
-    seed: int,
+def _by_embeddings(
+    train: F32, labels: csr_matrix, val: F32, test: F32, wanted: csr_matrix, seed: int
 ) -> Peer:
-    """One logistic regression a tag, all of them at once, by minibatches."""
+    """One logistic regression a tag on the principal components, all tags at once."""
+    narrow = principal(train, min(NARROW, train.shape[1]))
+    x = narrow(train)
+    reach = REACH / max(1e-6, float(np.sqrt((x**2).sum(1).mean())))
     found = []
     for ridge in RIDGES:
-        weights, bias = _fit(train, labels, ridge, seed)
-        found.append(
-            tuple(
-                (1 / (1 + np.exp(-(np.asarray(part @ weights) + bias)))).astype(np.float32)
-                for part in (val, test)
-            )
-        )
-    return _best(name, [(each[0], each[1]) for each in found], wanted)
+        weights, bias = _fit(x * reach, labels, ridge, seed)
+        validated, tested = (narrow(part) * reach @ weights + bias for part in (val, test))
+        found.append((_chance(validated), _chance(tested)))
+    return _best("embeddings", found, wanted)
 
 
-def _fit(x: F32 | csr_matrix, labels: csr_matrix, ridge: float, seed: int) -> tuple[F32, F32]:
+def _by_words(
+    train: csr_matrix, labels: csr_matrix, val: csr_matrix, test: csr_matrix, wanted: csr_matrix
+) -> Peer:
+    """One logistic regression a tag on sparse TF-IDF rows."""
+    columns = labels.tocsc()
+    found = []
+    for strength in STRENGTHS:
+        validated = np.zeros((val.shape[0], labels.shape[1]), np.float32)
+        tested = np.zeros((test.shape[0], labels.shape[1]), np.float32)
+        for tag in np.flatnonzero(np.diff(columns.indptr)).tolist():
+            target = columns[:, [tag]].toarray().ravel() > 0
+            if target.all():
+                validated[:, tag] = tested[:, tag] = 1
+                continue
+            model = LogisticRegression(C=strength, solver="liblinear")
+            model.fit(train, target)
+            validated[:, tag] = model.predict_proba(val)[:, 1]
+            tested[:, tag] = model.predict_proba(test)[:, 1]
+        found.append((validated, tested))
+    return _best("words", found, wanted)
+
+
+def _fit(x: F32, labels: csr_matrix, ridge: float, seed: int) -> tuple[F32, F32]:
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     weights = torch.zeros(x.shape[1], labels.shape[1], requires_grad=True)
     bias = torch.full((labels.shape[1],), -5.0, requires_grad=True)
-    optimiser = torch.optim.AdamW([weights, bias], lr=0.05, weight_decay=0.0)
-    steps = min(STEPS, 40 * max(1, x.shape[0] // A_STEP + 1))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.05, total_steps=steps + 1)
-    for _ in range(steps):
+    optimiser = torch.optim.Adam([weights, bias], lr=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.05, total_steps=STEPS + 1)
+    for _ in range(STEPS):
         rows = random.choice(x.shape[0], min(A_STEP, x.shape[0]), replace=False)
-        part = x[rows]
-        dense = part.toarray() if isinstance(part, csr_matrix) else part
-        logits = torch.from_numpy(np.asarray(dense, np.float32)) @ weights + bias
+        logits = torch.from_numpy(x[rows].astype(np.float32)) @ weights + bias
         target = torch.from_numpy(labels[rows].toarray())
         wrong = binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(rows)
         loss = wrong + ridge * (weights * weights).sum()
@@ -206,6 +224,10 @@ def _fit(x: F32 | csr_matrix, labels: csr_matrix, ridge: float, seed: int) -> tu
         optimiser.step()
         schedule.step()
     return weights.detach().numpy(), bias.detach().numpy()
+
+
+def _chance(logits: npt.NDArray[np.floating[Any]]) -> F32:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
 
 
 def _by_name(videos: Dataset, names: F32) -> F32:

@@ -1,0 +1,46 @@
+"""The peers learn what there is to learn; the product must not be compared with strawmen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from encoders.features import Words
+from rank.peers import compare, peers
+from rank.progress import quiet
+from recall.corpus import LabelledVideo, TagSet
+from recall.dataset import Dataset, pack
+from recall.splits import Split
+from tests.rank.worlds import world
+
+pytestmark = pytest.mark.train
+
+
+def dataset() -> tuple[Dataset, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    small = world(300, 20)
+    videos = []
+    for row, features in enumerate(small.features):
+        tags = tuple(small.labels[[row]].indices.tolist())
+        split = Split.TRAIN if row < 200 else Split.VAL if row < 250 else Split.TEST
+        words = Words(" ".join(f"tag{tag}" for tag in tags))
+        video = LabelledVideo(str(row), "file:///x", words, None, TagSet(tags), split, row)
+        videos.append((video, features))
+    packed = pack(videos)
+    return packed, small.names
+
+
+def test_every_peer_beats_the_commonest_tags() -> None:
+    packed, names = dataset()
+    test = packed.of(Split.TEST)
+    truth = tuple(test.labels[row] for row in range(len(test)))
+    reached = {
+        peer.name: compare(peer, packed, truth, test.outside.astype(np.int64)).figures.accuracy_top
+        for peer in peers(packed, names, seed=0, progress=quiet)
+    }
+    assert list(reached) == [
+        "commonest", "neighbours", "embeddings", "words", "mean", "zero_shot"
+    ]  # fmt: skip
+    for name in ("neighbours", "embeddings", "mean", "zero_shot"):
+        assert reached[name] > 1.5 * reached["commonest"], name
