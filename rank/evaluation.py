@@ -145,8 +145,7 @@ def evaluate(tagger: Tagger, videos: Dataset, truth: Truth, progress: Progress) 
         ranked = systems.run(tagger, system, videos, progress)
         scored[system] = Scored.of(ranked.tags, ranked.scores, truth.tags, truth.outside)
     product, threshold = scored[System.RECALL_RANKING], thresholds[System.RECALL_RANKING]
-    library = tagger.recaller.channels.library
-    known = {library.uploaders[place] for place in np.unique(library.uploader) if place >= 0}
+    known = set(tagger.recaller.channels.library.uploaders)
     by_known = np.array([uploader in known for uploader in videos.uploader_ids()], bool)
     return Evaluation(
         against=truth.against,

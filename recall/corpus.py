@@ -12,6 +12,7 @@ from pathlib import Path
 from encoders.errors import CorpusError
 from encoders.features import Words
 from recall.components import components
+from recall.fields import need, optional, strings
 from recall.normal import key
 from recall.splits import Split, assign_splits, count_leaks
 from recall.vocabulary import Vocabulary, resolve
@@ -144,7 +145,7 @@ def read_truth(path: Path, corpus: Corpus) -> Mapping[str, TagSet]:
     for number, line in _lines(path):
         try:
             row = _object(line)
-            truth[_need(row, "video_id")] = TagSet(*resolve(corpus.vocabulary, _tags(row)))
+            truth[need(row, "video_id")] = TagSet(*resolve(corpus.vocabulary, _tags(row)))
         except ValueError as error:
             raise CorpusError(
                 f"line {number} of the truth {path} can't be used: {error}; correct it"
@@ -184,17 +185,17 @@ def _row(row: Mapping[str, object], folder: Path) -> _Row:
     if split is not None and split not in tuple(Split):
         raise ValueError(f"split must be train, val or test, not {split!r}")
     return _Row(
-        video_id=_need(row, "video_id"),
-        uri=_uri(_need(row, "uri"), folder),
+        video_id=need(row, "video_id"),
+        uri=_uri(need(row, "uri"), folder),
         words=Words(
-            _optional(row, "title") or "",
-            _optional(row, "description") or "",
-            _optional(row, "language") or None,
+            optional(row, "title") or "",
+            optional(row, "description") or "",
+            optional(row, "language") or None,
         ),
-        uploader_id=_optional(row, "uploader_id") or None,
+        uploader_id=optional(row, "uploader_id") or None,
         tags=_tags(row),
         split=None if split is None else Split(str(split)),
-        sources=_strings(row, "sources"),
+        sources=strings(row, "sources"),
     )
 
 
@@ -210,30 +211,7 @@ def _uri(uri: str, folder: Path) -> str:
 def _tags(row: Mapping[str, object]) -> tuple[str, ...]:
     if "tags" not in row:
         raise ValueError("tags is missing")
-    return tuple(tag for tag in _strings(row, "tags") if key(tag))
-
-
-def _need(row: Mapping[str, object], field: str) -> str:
-    value = _optional(row, field)
-    if not value:
-        raise ValueError(f"{field} is missing or empty")
-    return value
-
-
-def _optional(row: Mapping[str, object], field: str) -> str | None:
-    value = row.get(field)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{field} must be text")
-    return value
-
-
-def _strings(row: Mapping[str, object], field: str) -> tuple[str, ...]:
-    value = row.get(field)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{field} must be a list of texts")
-    return tuple(value)
+    return tuple(tag for tag in strings(row, "tags") if key(tag))
 
 
 def _vocabulary_of(rows: list[_Row], splits: tuple[Split, ...]) -> Vocabulary:

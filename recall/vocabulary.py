@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import CorpusError
+from recall.fields import optional, strings
 from recall.normal import key, short_digest, slug
 
 I32 = npt.NDArray[np.int32]
@@ -61,7 +62,7 @@ class Tag:
     @classmethod
     def from_json(cls, row: Mapping[str, object]) -> Tag:
         """Read one line; raises ValueError with the reason when it does not follow the format."""
-        name = _text(row, "name") or _text(row, "tag_id")
+        name = optional(row, "name") or optional(row, "tag_id") or ""
         if not key(name):
             raise ValueError("name is missing or empty")
         merged = row.get("merged_into")
@@ -71,11 +72,11 @@ class Tag:
         if status not in tuple(Status):
             raise ValueError(f"status must be active or blocked, not {status!r}")
         return cls(
-            tag_id=_text(row, "tag_id") or slug(name),
+            tag_id=optional(row, "tag_id") or slug(name),
             name=name.strip(),
-            aliases=_texts(row, "aliases"),
-            description=_text(row, "description"),
-            parents=_texts(row, "parents"),
+            aliases=strings(row, "aliases"),
+            description=optional(row, "description") or "",
+            parents=strings(row, "parents"),
             status=Status(str(status)),
             merged_into=merged,
         )
@@ -260,21 +261,3 @@ def resolve(vocabulary: Vocabulary, names: Sequence[str]) -> tuple[tuple[int, ..
         else:
             labels[index] = None
     return tuple(labels), len(outside)
-
-
-def _text(row: Mapping[str, object], field: str) -> str:
-    value = row.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"{field} must be text")
-    return value
-
-
-def _texts(row: Mapping[str, object], field: str) -> tuple[str, ...]:
-    value = row.get(field)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{field} must be a list of texts")
-    return tuple(value)

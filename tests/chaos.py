@@ -19,8 +19,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.delivery import Audit, Scene, WorkerProcess, audit
+from tests.delivery import Audit, Scene, audit
 from tests.kafka_broker import NO_BROKER, kafka_home, start_cluster
+from tests.worker_process import WorkerProcess
 
 PARTITIONS = 12
 WORKERS = 3

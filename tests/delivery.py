@@ -7,10 +7,6 @@ with what was uploaded.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -18,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -30,10 +24,10 @@ from consumer.scan import patiently
 from consumer.settings import load_settings
 from consumer.worker import Worker
 from encoders.errors import ReeltagError
-from tests.kafka_broker import Broker, free_port, unique
+from tests.kafka_broker import Broker, unique
 from tests.light import light_stages
+from tests.worker_process import WorkerProcess
 
-ROOT = Path(__file__).parent.parent
 UPLOADED_AT = "2026-01-01T00:00:00Z"
 
 
@@ -197,12 +191,10 @@ class Scene:
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition."""
         with self._reader() as reader:
-
-            def end(number: int) -> int:
-                part = TopicPartition(topic, number)
-                return int(patiently(lambda: reader.get_watermark_offsets(part, timeout=30))[1])
-
-            return {number: end(number) for number in range(self.partitions)}
+            return {
+                number: _span(reader, TopicPartition(topic, number))[1]
+                for number in range(self.partitions)
+            }
 
     def settled(self) -> bool:
         """Whether everything uploaded is committed."""
@@ -222,8 +214,8 @@ class Scene:
         """Every message of a topic, partition by partition in log order."""
         messages: list[Message] = []
         with self._reader(committed=committed) as reader:
-            for number, end in self.ends(topic).items():
-                low, _ = reader.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+            for number in range(self.partitions):
+                low, end = _span(reader, TopicPartition(topic, number))
                 if low >= end:
                     continue
                 reader.assign([TopicPartition(topic, number, low)])
@@ -257,81 +249,10 @@ class Scene:
         )
 
 
-@dataclass
-class WorkerProcess:
-    """`python -m tests.light_worker` as a process of its own."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    @classmethod
-    def start(cls, environment: Mapping[str, str], log: Path) -> WorkerProcess:
-        """Start one; it is ready later."""
-        port = free_port()
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.light_worker"],
-                cwd=ROOT,
-                env={
-                    **{k: v for k, v in os.environ.items() if not k.startswith("REELTAG_")},
-                    **environment,
-                    "REELTAG_HTTP_PORT": str(port),
-                    "OMP_NUM_THREADS": "1",
-                },
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        return cls(process, port, log)
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.process.poll() is None
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and text of a page of its HTTP server; status 0 where nobody answers."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except URLError as error:
-            status = getattr(error, "code", 0)
-            text = error.read().decode() if hasattr(error, "read") else str(error)
-            return status, text
-        except OSError as error:
-            return 0, str(error)
-
-    def metric(self, name: str, **labels: str) -> float:
-        """One sample of /metrics; 0 where it is not there."""
-        wanted = "".join(f'{key}="{value}"' for key, value in labels.items())
-        for line in self.get("/metrics")[1].splitlines():
-            if line.startswith(f"{name}{{{wanted}" if labels else f"{name} "):
-                return float(line.rpartition(" ")[2])
-        return 0.0
-
-    def wait_ready(self, seconds: float = 30.0) -> None:
-        """Wait until /readyz says yes."""
-        deadline = time.monotonic() + seconds
-        while self.get("/readyz")[0] != 200:
-            if time.monotonic() > deadline or not self.running:
-                raise TimeoutError(f"the worker is not ready: {self.get('/readyz')}")
-            time.sleep(0.1)
-
-    def signal(self, number: int) -> None:
-        """Send a signal, if it still runs."""
-        if self.running:
-            self.process.send_signal(number)
-
-    def terminate(self, seconds: float = 60.0) -> int:
-        """SIGTERM, and the exit status."""
-        self.signal(signal.SIGTERM)
-        return self.process.wait(seconds)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.signal(signal.SIGKILL)
-        self.process.wait(30)
+def _span(reader: Consumer, part: TopicPartition) -> tuple[int, int]:
+    """Where a partition begins and ends; waits while its leader changes."""
+    low, end = patiently(lambda: reader.get_watermark_offsets(part, timeout=30))
+    return low, end
 
 
 @dataclass

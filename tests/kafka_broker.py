@@ -233,8 +233,8 @@ def start_cluster(
     return broker
 
 
-def docker_broker() -> contextlib.ExitStack | None:
-    """The image ``apache/kafka`` on a Docker engine; None where there is no engine."""
+def docker_answers() -> bool:
+    """Whether there is a Docker engine."""
     from testcontainers.core.docker_client import DockerClient
 
     with warnings.catch_warnings():
@@ -242,10 +242,10 @@ def docker_broker() -> contextlib.ExitStack | None:
         try:
             DockerClient().client.ping()
         except Exception:  # docker's client raises what its transport raises: there is no engine
-            return None
+            return False
         finally:
             gc.collect()
-    return contextlib.ExitStack()
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -262,12 +262,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         finally:
             broker.stop()
         return
-    stack = docker_broker()
-    if stack is not None:
+    if docker_answers():
         from testcontainers.kafka import KafkaContainer
 
-        with stack:
-            container = stack.enter_context(KafkaContainer("apache/kafka:4.1.1"))
+        with KafkaContainer("apache/kafka:4.1.1") as container:
             yield Broker(container.get_bootstrap_server())
         return
     if os.environ.get("CI"):

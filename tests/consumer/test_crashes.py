@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from tests.consumer.test_worker import eventually
-from tests.delivery import Scene, WorkerProcess, audit
+from tests.delivery import Scene, audit
+from tests.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.delivery import Scene, WorkerProcess
+from tests.delivery import Scene
+from tests.worker_process import WorkerProcess
 
 EVENTS = 100_000
 MIB = 1024 * 1024
