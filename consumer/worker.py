@@ -11,10 +11,8 @@ by then is done again, with the same event ids.
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
-from types import FrameType
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -43,6 +41,7 @@ from consumer.pipeline import Batching, Pipeline, Stages
 from consumer.retries import RetryPolicy
 from consumer.scan import scanner
 from consumer.settings import Settings
+from consumer.signals import EndSignals
 from consumer.work import Partition, Source
 from encoders.errors import KafkaError
 
@@ -356,7 +355,7 @@ class Worker:
             log.warning("%s", what)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, signals: EndSignals) -> None:
     """`reeltag run`: load the bundle and its encoders, start decode children, work until SIGTERM.
 
     Raises ReeltagError where something is missing; ends by itself with status 70 where it hangs.
@@ -365,16 +364,13 @@ def run(settings: Settings) -> None:
 
     start_logging(settings)
     with open_stages(settings) as stages:
-        run_until_told(settings, stages)
+        run_until_told(settings, stages, signals)
 
 
-def run_until_told(settings: Settings, stages: Stages, clients: Clients = CLIENTS) -> None:
+def run_until_told(
+    settings: Settings, stages: Stages, signals: EndSignals, clients: Clients = CLIENTS
+) -> None:
     """A worker with these stages, until SIGTERM or SIGINT."""
     worker = Worker(settings, stages, clients)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        worker.stop()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    signals.call(worker.stop)
     worker.run()

@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, Producer
 from consumer.kafka import Clients
 from consumer.logs import start_logging
 from consumer.settings import load_settings
+from consumer.signals import EndSignals
 from consumer.worker import run_until_told
 from tests.light import light_stages
 
@@ -63,12 +64,13 @@ class DyingConsumer(Consumer):
 
 def main() -> None:
     """Work until SIGTERM."""
+    signals = EndSignals()
     settings = load_settings()
     start_logging(settings)
     seconds = float(os.environ.get("REELTAG_TEST_SECONDS", "0.002"))
     generation = int(os.environ.get("REELTAG_TEST_GENERATION", "1"))
     clients = Clients(DyingConsumer, DyingProducer)
-    run_until_told(settings, light_stages(seconds, generation), clients)
+    run_until_told(settings, light_stages(seconds, generation), signals, clients)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,13 @@ def run(bundle: Path | None, config: Path | None) -> None:
     Example:
       REELTAG_BOOTSTRAP_SERVERS=kafka:9092 reeltag run --bundle my-bundle
     """
+    from consumer.signals import EndSignals
+
+    signals = EndSignals()  # before the slow imports
     from consumer.settings import load_settings
     from consumer.worker import run as run_worker
 
-    run_worker(load_settings(config, bundle=bundle))
+    run_worker(load_settings(config, bundle=bundle), signals)
 
 
 @click.command()
