@@ -1,7 +1,7 @@
 """SIGTERM and SIGINT, from the first moment of a worker on.
 
 Loading encoders and indexes takes seconds, and a worker that is told to end meanwhile has taken
-nothing in: it ends at once, with status 0. Nothing heavy is imported here, so that this comes first.
+nothing in: it ends at once, with status 0. This module loads fast, so that it can come first.
 """
 
 from __future__ import annotations
