@@ -16,6 +16,8 @@ from encoders.errors import BundleError
 
 Array = npt.NDArray[Any]
 
+_BLOCK = 32
+
 
 def write_arrays(folder: Path, arrays: Mapping[str, Array]) -> None:
     """Write each array as ``folder/NAME.npy``; float64 is never kept."""
@@ -62,3 +64,43 @@ def bytes_to_texts(packed: Array, count: int) -> tuple[str, ...]:
 def narrow(numbers: npt.NDArray[np.int32], below: int) -> Array:
     """Numbers from 0 to ``below`` - 1 in the fewest bytes: 16 bits where those do."""
     return numbers.astype(np.uint16) if below <= 1 << 16 else numbers
+
+
+def pack_rows(name: str, rows: npt.NDArray[np.float32], *, bits: int) -> dict[str, Array]:
+    """Rows at 4 or 8 bits a number, for :func:`unpack_rows`.
+
+    Every _BLOCK numbers have their own scale, itself a half-precision share of the row's. At 4 bits
+    two numbers share a byte: those of the row's first half are the low bits.
+    """
+    most = 2 ** (bits - 1) - 1
+    count, width = rows.shape
+    wide = width + -width % (2 * _BLOCK)
+    padded = np.pad(rows, ((0, 0), (0, wide - width)))
+    blocks = padded.reshape(count, wide // _BLOCK, _BLOCK)
+    greatest = np.abs(blocks).max(axis=2, initial=0.0)
+    row_scale = np.maximum(greatest.max(axis=1, initial=0.0), 1e-30)[:, None]
+    share = (greatest / row_scale).astype(np.float16)
+    step = np.maximum(share.astype(np.float32) * row_scale / most, 1e-37)[:, :, None]
+    numbers = np.clip(np.rint(blocks / step), -most, most).astype(np.int8).reshape(count, wide)
+    if bits == 4:
+        low, high = np.split(numbers.view(np.uint8) & 15, 2, axis=1)
+        numbers = low | high << 4
+    return {
+        name: numbers,
+        f"{name}_shares": share,
+        f"{name}_scales": row_scale.astype(np.float32) / most,
+        f"{name}_width": np.asarray([width]),
+    }
+
+
+def unpack_rows(name: str, arrays: Mapping[str, Array]) -> npt.NDArray[np.float32]:
+    """The rows that :func:`pack_rows` packed; or, of older bundles, kept in half precision."""
+    numbers = arrays[name]
+    if numbers.dtype == np.float16:
+        return numbers.astype(np.float32)
+    if numbers.dtype == np.uint8:
+        numbers = np.concatenate([numbers << 4, numbers & 0xF0], axis=1).view(np.int8) >> 4
+    step = arrays[f"{name}_shares"].astype(np.float32) * arrays[f"{name}_scales"]
+    blocks = numbers.reshape(*step.shape, _BLOCK) * step[:, :, None]
+    width = int(arrays[f"{name}_width"][0])
+    return np.ascontiguousarray(blocks.reshape(numbers.shape)[:, :width])

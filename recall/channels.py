@@ -3,7 +3,7 @@
 text         neighbours by sentence, neighbours by words, names in the words, names near in meaning
 visual       neighbours by picture, names near the picture
 audio        neighbours by sound
-classifier   the multimodal network, the linear model on words, the uploader's other videos
+classifier   the multimodal network, linear models on words and on everything, the uploader's videos
 multimodal   neighbours by fused embedding
 """
 
@@ -20,6 +20,7 @@ from recall.candidates import Channel, Hint
 from recall.classifier import Classifier, Fused
 from recall.dataset import MODALITIES
 from recall.library import Library
+from recall.linear import LinearClassifier, joined
 from recall.mixing import Mixer
 from recall.names import NameMatcher
 from recall.parts import (
@@ -30,6 +31,7 @@ from recall.parts import (
     VectorNeighbours,
     WordNeighbours,
     carried,
+    linear_column,
     name_column,
     network_column,
     uploader_column,
@@ -62,7 +64,7 @@ UNTRAINED: Mapping[Channel, tuple[tuple[float, float], ...]] = {
     Channel.TEXT: (_SHARE, _COSINE, _SHARE, _COSINE, _CERTAIN, _COSINE, _PRIOR),
     Channel.VISUAL: (_SHARE, _COSINE, _COSINE, _PRIOR),
     Channel.AUDIO: (_SHARE, _COSINE, _PRIOR),
-    Channel.CLASSIFIER: (_LOG_ODDS, _CERTAIN, _SHARE, _PRIOR),
+    Channel.CLASSIFIER: (_LOG_ODDS, _CERTAIN, _SHARE, _CERTAIN, _PRIOR),
     Channel.MULTIMODAL: (_SHARE, _COSINE, _PRIOR),
 }
 WORDS_COLUMN = 1  # of the classifier's columns: the linear model on words
@@ -92,6 +94,7 @@ class Channels:
     history: UploaderHistory
     classifier: Classifier | None
     word_classifier: WordClassifier | None
+    linear: LinearClassifier | None
 
     def batch(
         self,
@@ -106,6 +109,7 @@ class Channels:
         word_rows = self.words.index.space.rows(texts)
         return Batch(
             views,
+            joined(views, self.spaces),
             tuple(uploader_ids),
             texts,
             word_rows,
@@ -127,6 +131,7 @@ class Channels:
                 network_column(batch, self.classifier),
                 word_column(batch),
                 uploader_column(batch, self.history),
+                linear_column(batch, self.linear),
             ]
         columns: list[Column] = []
         for found, part in self.neighbours(batch, channel):

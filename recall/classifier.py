@@ -118,10 +118,7 @@ class TagScorer:
         tags, scores = self.search.search(
             np.concatenate([fused.hidden, fused.query, ones], axis=1), keep
         )
-        found = tags.ravel() >= 0
-        pairs = Proposals(np.repeat(rows, keep)[found], tags.ravel()[found], scores.ravel()[found])
-        order = np.lexsort((pairs.tag, pairs.video))
-        return Proposals(pairs.video[order], pairs.tag[order], pairs.score[order])
+        return Proposals.of_found(tags, scores, rows)
 
     def all(self, fused: Fused) -> F32:
         """float32 [B, V]: every tag's log odds."""

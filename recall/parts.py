@@ -15,6 +15,7 @@ from encoders.features import Modality
 from recall.classifier import Classifier, Fused
 from recall.index import VectorIndex
 from recall.library import Library, carry_over
+from recall.linear import LinearClassifier
 from recall.names import NameMatcher
 from recall.proposals import Proposals, align
 from recall.uploader import UploaderHistory
@@ -41,14 +42,16 @@ class Column:
 class Batch:
     """B videos on their way through the channels.
 
-    ``texts``: each one's words, empty unless the text modality is used. ``word_rows``: the same as
-    sparse vectors, and ``word_scores`` float32 [B, V] what the linear model on words makes of them.
-    ``fused``: what the network makes of them. Both None where there is no such model.
+    ``joined`` float32 [B, D]: all their embeddings side by side. ``texts``: each one's words, empty
+    unless the text modality is used. ``word_rows``: the same as sparse vectors, and
+    ``word_scores`` float32 [B, V] what the linear model on words makes of them. ``fused``: what the
+    network makes of them. Both None where there is no such model.
     ``without`` int32 [B]: components of the library that a video must not see (its own, when it is
     a labelled video itself); None when serving.
     """
 
     views: Views
+    joined: F32
     uploader_ids: tuple[str | None, ...]
     texts: tuple[str, ...]
     word_rows: SparseRows
@@ -142,12 +145,8 @@ class NameSearch:
     def column(self, batch: Batch, vectors: F32, rows: I64) -> Column:
         """The nearest names of ``vectors`` [n, D], with their cosines."""
         keep = min(KEEP, len(self.vectors))
-        tags, cosines = self.index.search(vectors, keep)
-        found = tags.ravel() >= 0
-        video, tag = np.repeat(rows, keep)[found], tags.ravel()[found]
-        order = np.lexsort((tag, video))
-        proposals = Proposals(video[order], tag[order], cosines.ravel()[found][order])
-        return Column(proposals, batch.spoke(rows))
+        found = self.index.search(vectors, keep)
+        return Column(Proposals.of_found(*found, rows), batch.spoke(rows))
 
     def cosines(self, vectors: F32, pairs: Proposals) -> F32:
         """float32 [P]: of ``vectors`` [B, D] and the names of the pairs' tags."""
@@ -176,6 +175,14 @@ def word_column(batch: Batch) -> Column:
     if batch.word_scores is None:
         return Column(Proposals.none(), batch.spoke(rows[:0]))
     return Column(Proposals.of_dense(batch.word_scores[rows], KEEP, rows), batch.spoke(rows))
+
+
+def linear_column(batch: Batch, linear: LinearClassifier | None) -> Column:
+    """The best tags by the linear model on everything."""
+    rows = batch.views.any_used()
+    if linear is None:
+        return Column(Proposals.none(), batch.spoke(rows[:0]))
+    return Column(linear.best(batch.joined[rows], KEEP, rows), batch.spoke(rows))
 
 
 def network_column(batch: Batch, classifier: Classifier | None) -> Column:

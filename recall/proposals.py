@@ -54,6 +54,14 @@ class Proposals:
         video = np.repeat(rows, keep)[finite]
         return cls(video, top.ravel()[finite].astype(np.int32), best[finite].astype(np.float32))
 
+    @classmethod
+    def of_found(cls, tags: I32, scores: F32, rows: I64) -> Proposals:
+        """From a search: ``tags`` (-1: none) and ``scores`` [n, k] of the videos ``rows`` [n]."""
+        found = tags.ravel() >= 0
+        video, tag = np.repeat(rows, tags.shape[1])[found], tags.ravel()[found]
+        order = np.lexsort((tag, video))
+        return cls(video[order], tag[order], scores.ravel()[found][order])
+
     def __len__(self) -> int:
         return len(self.tag)
 

@@ -184,6 +184,7 @@ class Recaller:
             history=UploaderHistory(library),
             classifier=classifier and Classifier(classifier.network, classifier.tags.added(bridge)),
             word_classifier=words and words.widened(width),
+            linear=old.linear and old.linear.widened(width),
         )
         for video_id, features in examples:
             channels = channels.with_example(video_id, features, width - 1)

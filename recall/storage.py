@@ -14,10 +14,11 @@ import numpy.typing as npt
 from encoders.errors import BundleError
 from recall.arrays import read_arrays, write_arrays
 from recall.candidates import Channel
-from recall.channels import Channels
+from recall.channels import Channels, untrained_mixers
 from recall.classifier import Classifier
 from recall.index import EXACT_UP_TO, VectorIndex
 from recall.library import Library
+from recall.linear import LinearClassifier
 from recall.mixing import Mixer
 from recall.names import NameMatcher
 from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
@@ -70,6 +71,8 @@ def save_recaller(recaller: Recaller, folder: Path) -> None:
         channels.classifier.save(folder / "classifier")
     if channels.word_classifier is not None:
         channels.word_classifier.save(folder / "word_classifier")
+    if channels.linear is not None:
+        channels.linear.save(folder / "linear")
     carries = {name: asdict(near.carry) for name, near in searches.items() if near is not None}
     carries["words"] = asdict(channels.words.carry)
     settings = {
@@ -120,6 +123,7 @@ def _recaller(folder: Path, settings: Mapping[str, Any], threads: int) -> Recall
     meaning = named("meaning")
     bridge = named("bridge") if "bridge" in names else meaning
     classifier, words = folder / "classifier", folder / "word_classifier"
+    linear = folder / "linear"
     channels = Channels(
         dims=Dims(**{name: int(width) for name, width in settings["dims"].items()}),
         spaces=Spaces(space("sentence"), space("picture"), space("sound")),
@@ -138,9 +142,24 @@ def _recaller(folder: Path, settings: Mapping[str, Any], threads: int) -> Recall
         if classifier.is_dir()
         else None,
         word_classifier=WordClassifier.load(words) if words.is_dir() else None,
+        linear=LinearClassifier.load(linear) if linear.is_dir() else None,
     )
     mixers = {Channel(name): Mixer.from_json(stored) for name, stored in settings["mixers"].items()}
+    mixers[Channel.CLASSIFIER] = _with_linear(mixers[Channel.CLASSIFIER])
     return Recaller(vocabulary, channels, mixers, Mixer.from_json(settings["merge"]))
+
+
+def _with_linear(mixer: Mixer) -> Mixer:
+    """Of a bundle from before the linear model on everything: its column counts for nothing."""
+    known = untrained_mixers()[Channel.CLASSIFIER].curves
+    place = len(known) - 2  # before the prior
+    if len(mixer.curves) == len(known):
+        return mixer
+    nothing = np.zeros(3, dtype=np.float32)
+    return Mixer(
+        (*mixer.curves[:place], known[place], *mixer.curves[place:]),
+        np.insert(mixer.weights, 3 * place, nothing).astype(np.float32),
+    )
 
 
 def _full(array: npt.NDArray[np.float16]) -> F32:

@@ -16,6 +16,8 @@ from recall.dataset import Dataset
 from recall.fitting import fit_mixers, tuned
 from recall.index import VectorIndex
 from recall.library import Library
+from recall.linear import joined
+from recall.linear_training import train_linear
 from recall.names import Embed, NameMatcher, name_vectors
 from recall.network_training import Examples, Recipe, train_network
 from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
@@ -83,7 +85,9 @@ def train_recall(
     validation = dataset.of(Split.VAL)
     held_out = _examples(views_of_dataset(validation, dims), validation, channels.spaces)
     everything = np.arange(len(videos))
-    trainer = _Trainer(channels, videos, views, examples, recipe, seed)
+    trainer = _Trainer(
+        channels, videos, views, joined(views, channels.spaces), examples, recipe, seed
+    )
     final, epochs = trainer.train(everything, held_out, None, _share(report, 0, folds + 1))
     parts = []
     for number in range(int(fold.max()) + 1):
@@ -209,6 +213,7 @@ def _untrained(
         history=UploaderHistory(library),
         classifier=None,
         word_classifier=None,
+        linear=None,
     )
 
 
@@ -228,6 +233,7 @@ class _Trainer:
     channels: Channels
     videos: Dataset
     views: Views
+    joined: F32
     examples: Examples
     recipe: Recipe
     seed: int
@@ -235,7 +241,7 @@ class _Trainer:
     def train(
         self, rows: I64, held_out: Examples | None, stop_after: int | None, report: Report
     ) -> tuple[Channels, int]:
-        """Network, fused index and word model from the videos at ``rows``."""
+        """Network, fused index and linear models from the videos at ``rows``."""
         base = self.channels
         labels = self.videos.labels.take(rows)
         counts = np.bincount(labels.values, minlength=len(base.prior))
@@ -276,7 +282,10 @@ class _Trainer:
             word_rows.take(spoken), labels.take(spoken), len(space), len(base.prior)
         )
         near = VectorNeighbours(VectorIndex.build(fused, known, seed=self.seed), Carry())
-        channels = replace(base, classifier=classifier, fused=near, word_classifier=words)
+        linear = train_linear(self.joined[rows], labels, len(base.prior), seed=self.seed)
+        channels = replace(
+            base, classifier=classifier, fused=near, word_classifier=words, linear=linear
+        )
         return channels, trained.epochs
 
 

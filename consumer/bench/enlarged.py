@@ -17,6 +17,7 @@ from recall.channels import Channels
 from recall.classifier import Classifier, TagScorer
 from recall.index import VectorIndex
 from recall.library import NO_UPLOADER, Library
+from recall.linear import LinearClassifier, dimensions
 from recall.names import NameMatcher
 from recall.parts import NameSearch, VectorNeighbours, WordNeighbours
 from recall.ragged import Ragged
@@ -85,6 +86,7 @@ def enlarge(
         history=UploaderHistory(library),
         classifier=_classifier(old.classifier, bridge.vectors, base, random, seed),
         word_classifier=_word_classifier(old.word_classifier, base, size.tags),
+        linear=_linear(old.linear, base, size.tags, random, seed),
     )
     return replace(recaller, vocabulary=vocabulary, channels=channels)
 
@@ -171,3 +173,21 @@ def _word_classifier(old: WordClassifier | None, base: int, tags: int) -> WordCl
     weights = np.tile(old.weights, blocks)[kept][order]
     bias = old.bias[np.arange(tags) % base]
     return WordClassifier(Ragged(tag[kept][order].astype(np.int32), starts), weights, bias)
+
+
+def _linear(
+    old: LinearClassifier | None, base: int, tags: int, random: Random, seed: int
+) -> LinearClassifier | None:
+    """Each block's tags weigh videos as the originals do, in as few dimensions as if trained."""
+    if old is None or isinstance(old.vectors, VectorIndex):
+        return None
+    width = old.vectors.shape[1]
+    projection = None
+    vectors = old.vectors
+    if (rank := dimensions(tags, width)) < width:
+        projection = np.linalg.qr(random.standard_normal((width, rank), dtype=np.float32))[0]
+        vectors = vectors @ projection
+    rows = np.arange(tags) % base
+    noise = random.standard_normal((tags, vectors.shape[1]), dtype=np.float32)
+    noise *= np.float32(0.1 * vectors.std())
+    return LinearClassifier.build(projection, vectors[rows] + noise, old.bias[rows], seed=seed)

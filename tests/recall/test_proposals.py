@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recall.arrays import pack_rows, unpack_rows
 from recall.library import Library, carry_over
 from recall.mixing import Curve, Mixer
 from recall.proposals import Proposals, align
@@ -178,3 +179,30 @@ def test_a_component_is_never_parted_between_folds(component: list[int], folds: 
     for number in set(component):
         assert len(set(fold[numbers == number].tolist())) == 1
     assert set(fold.tolist()) == set(range(min(folds, len(set(component)))))
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(0, 3), st.integers(1, 70)),
+        elements=st.floats(-100, 100, width=32),
+    ),
+    st.sampled_from([4, 8]),
+)
+def test_packed_rows_come_back_within_half_a_step(rows: npt.NDArray[np.float32], bits: int) -> None:
+    back = unpack_rows("rows", pack_rows("rows", rows, bits=bits))
+    step = np.abs(rows).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
+    assert back.shape == rows.shape
+    assert (np.abs(back - rows) <= step * 0.51 + 1e-6).all()
+
+
+def test_rows_of_older_bundles_are_kept_in_half_precision() -> None:
+    rows = np.asarray([[0.5, -2.0]], dtype=np.float16)
+    assert unpack_rows("rows", {"rows": rows}).tolist() == [[0.5, -2.0]]
+
+
+def test_what_a_search_found_becomes_proposals_in_order() -> None:
+    tags = np.asarray([[3, 1, -1], [0, -1, -1]], dtype=np.int32)
+    scores = np.asarray([[0.9, 0.8, -np.inf], [0.5, -np.inf, -np.inf]], dtype=np.float32)
+    found = Proposals.of_found(tags, scores, np.asarray([4, 7]))
+    assert as_dict(found) == pytest.approx({(4, 1): 0.8, (4, 3): 0.9, (7, 0): 0.5})

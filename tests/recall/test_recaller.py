@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +205,20 @@ def test_a_recaller_is_read_back_and_finds_the_same(trained: Trained, tmp_path: 
     before = recaller.candidates(batch, uploaders, limit=15)
     same = [len(np.intersect1d(a.tags, b.tags)) / 15 for a, b in zip(before, again, strict=True)]
     assert np.mean(same) > 0.97
+
+
+def test_a_bundle_from_before_the_linear_model_still_serves(
+    trained: Trained, tmp_path: Path
+) -> None:
+    save_recaller(trained.recall.recaller, tmp_path)
+    shutil.rmtree(tmp_path / "linear")
+    settings = json.loads((tmp_path / "recaller.json").read_text())
+    mixer = settings["mixers"]["classifier"]
+    del mixer["curves"][3], mixer["weights"][9:12]
+    (tmp_path / "recaller.json").write_text(json.dumps(settings))
+    test = trained.dataset.of(Split.TEST)
+    found = load_recaller(tmp_path).candidates(list(test.each()), test.uploader_ids(), limit=15)
+    assert share_found(test, found, CHANNELS.index(Channel.CLASSIFIER)) > 0.15
 
 
 def test_blocked_tags_are_not_proposed_and_merged_ones_give_their_stand_in(
