@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         None,
         description="Directory of the feature store; with it, replay skips decoding and encoding.",
     )
+    words: bool = Field(
+        False,
+        description="Read on-screen text and speech too: for a bundle trained with `--words`; "
+        "needs the extra `words`.",
+    )
 
     bootstrap_servers: str = Field("localhost:9092", description="Kafka.")
     group_id: str = Field("reeltag", description="Consumer group.")

@@ -15,11 +15,12 @@ from consumer.settings import Settings
 from encoders.access import Access
 from encoders.encoder import Encoders, Item
 from encoders.errors import SettingError, StoreError
-from encoders.features import Features, Words
-from encoders.parts import NOTHING, Known
+from encoders.extra_words import as_served
+from encoders.features import Features, Media, Modality, Words
+from encoders.parts import NOTHING, Known, all_words
 from encoders.profile import load_profile
-from encoders.sandbox import MediaReader
 from encoders.store import FeatureStore
+from encoders.word_reader import Reader, open_reader
 from rank.bundle import open_bundle
 from rank.tagger import Tagger
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 class StoredReader:
     """Reads a video, unless the store has its features. Thread-safe."""
 
-    def __init__(self, reader: MediaReader, access: Access, store: FeatureStore | None) -> None:
+    def __init__(self, reader: Reader, access: Access, store: FeatureStore | None) -> None:
         self._reader = reader
         self._access = access
         self._store = store
@@ -37,15 +38,22 @@ class StoredReader:
     def read(self, uri: str, words: Words) -> Fetched:
         """What there is to encode. Raises MediaError."""
         if self._store is None:
-            return Fetched(Item(words, self._reader.read(uri, self._access)), uri)
+            return Fetched(Item(words, self._media(uri)), uri)
         fingerprint = self._reader.fingerprint(uri, self._access)
         known = self._find(self._store, words, uri, fingerprint)
         if known.media is None:
-            media = self._reader.read(uri, self._access)
-            if fingerprint is None:  # the bytes themselves say whether they are known
-                known = self._find(self._store, words, uri, None, media.digest)
+            media = self._media(uri)
+            said = all_words(words, media)
+            if fingerprint is None or said != words:  # the bytes themselves say what is known
+                known = self._find(self._store, said, uri, None, media.digest)
             return Fetched(Item(words, media, known=known), uri, fingerprint)
         return Fetched(Item(words, None, known=known), uri, fingerprint)
+
+    def _media(self, uri: str) -> Media:
+        media = self._reader.read(uri, self._access)
+        if not media.complete:
+            log.warning("going on without some words: %s", media.notes[Modality.TEXT])
+        return media
 
     @staticmethod
     def _find(
@@ -81,7 +89,7 @@ class StoringEncoder:
         try:
             store.keep(
                 features,
-                digest=media.digest if media is not None else None,
+                digest=media.digest if media is not None and media.complete else None,
                 uri=video.uri,
                 fingerprint=video.fingerprint,
                 known=video.item.known,
@@ -99,10 +107,12 @@ def open_stages(settings: Settings) -> Iterator[Stages]:
     if settings.bundle is None:
         raise SettingError("no bundle is named; set REELTAG_BUNDLE or give --bundle")
     manifest = open_bundle(settings.bundle).manifest
-    profile = load_profile(manifest.profile, weights_dir=settings.weights)
-    with MediaReader(
-        settings.limits, profile.frame_spec, profile.sound_spec, settings.decoders
-    ) as reader:
+    profile = as_served(
+        load_profile(manifest.profile, weights_dir=settings.weights),
+        manifest.profile_digest,
+        words=settings.words,
+    )
+    with open_reader(profile, settings.limits, settings.decoders) as reader:
         encoders = Encoders.open(profile, threads=1, weights_dir=settings.weights)
         tagger = Tagger.load(settings.bundle, encoders)
         store = None

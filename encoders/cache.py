@@ -7,16 +7,16 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from encoders.access import Access
 from encoders.encoder import Encoders, Item
 from encoders.errors import MediaError
-from encoders.features import Features, Media, Words
+from encoders.features import Features, Words
 from encoders.limits import Limits
+from encoders.parts import all_words
 from encoders.profile import Profile
-from encoders.sandbox import MediaReader
 from encoders.store import FeatureStore
+from encoders.word_reader import Reader, open_reader
 
 AHEAD = 8  # rows under way for each worker; bounds memory
 
@@ -28,14 +28,6 @@ class Row:
     video_id: str
     uri: str
     words: Words
-
-
-class Reader(Protocol):
-    """``encoders.sandbox.MediaReader``, as far as it is needed here."""
-
-    def read(self, uri: str, access: Access) -> Media: ...
-
-    def fingerprint(self, uri: str, access: Access) -> str | None: ...
 
 
 def extract(
@@ -58,9 +50,7 @@ def extract(
     """
     encoders = Encoders.open(profile, weights_dir=weights_dir)
     store = FeatureStore.open(cache_dir, profile)
-    with MediaReader(
-        limits or Limits(), profile.frame_spec, profile.sound_spec, children=workers
-    ) as reader:
+    with open_reader(profile, limits or Limits(), workers) as reader:
         yield from extract_with(
             rows, encoders, store, reader, access=access, workers=workers, progress=progress
         )
@@ -116,8 +106,8 @@ def features_of(
     media, digest = None, None
     if known.media is None:
         media = reader.read(uri, access)
-        digest = media.digest
-        known = store.find_content(words, digest)
+        digest = media.digest if media.complete else None
+        known = store.find_content(all_words(words, media), media.digest)
     (features,) = encoders.encode([Item(words, media, known=known)])
     store.keep(features, digest=digest, uri=uri, fingerprint=fingerprint, known=known)
     return features

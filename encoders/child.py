@@ -49,7 +49,7 @@ def _warm_up(job: Job) -> None:
     head = struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 16)
     wave = b"WAVEfmt \x10\0\0\0" + head + b"data" + struct.pack("<I", 160) + bytes(160)
     for content in (dot, b"RIFF" + struct.pack("<I", len(wave)) + wave):
-        decode(io.BytesIO(content), job.frames, job.sound, job.limits, 10.0)
+        decode(io.BytesIO(content), job.frames, job.sound, job.limits, 10.0, job.words)
     gc.collect()
     gc.freeze()  # so that collecting after each file looks at that file's objects alone
 
@@ -77,7 +77,7 @@ def _serve(channel: socket.socket, job: Job) -> bool:
     signal.setitimer(signal.ITIMER_REAL, budget + _GRACE)  # SIGALRM, unhandled, ends the process
     try:
         with os.fdopen(files[0], "rb", buffering=0) as file:
-            result = decode(file, job.frames, job.sound, job.limits, budget)
+            result = decode(file, job.frames, job.sound, job.limits, budget, job.words)
     except MediaError as error:
         send_error(channel, error)
     except MemoryError:

@@ -18,7 +18,7 @@ from encoders.container import DECODERS, open_container, picture_stream, sound_s
 from encoders.deadline import Deadline
 from encoders.errors import Refused, Unreadable
 from encoders.features import F32, U8, Modality, State
-from encoders.limits import FrameSpec, Limits, SoundSpec
+from encoders.limits import FrameSpec, Limits, SoundSpec, WordSpec
 from encoders.pictures import sample_frames
 from encoders.sound import sample_sound
 
@@ -28,19 +28,26 @@ PICTURE_SHARE, SOUND_SHARE = 0.55, 0.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Frames uint8 [T, size, size, 3] and sound float32 [n], as in ``Media``."""
+    """Frames uint8 [T, size, size, 3], sound float32 [n] and the others, as in ``Media``."""
 
     frames: U8 | None
     sound: F32 | None
     duration: float
     states: Mapping[Modality, State]
     notes: Mapping[Modality, str] = field(default_factory=dict)
+    legible: U8 | None = None
+    speech: F32 | None = None
 
 
 def decode(
-    file: IO[bytes], frames: FrameSpec, sound: SoundSpec, limits: Limits, budget: float
+    file: IO[bytes],
+    frames: FrameSpec,
+    sound: SoundSpec,
+    limits: Limits,
+    budget: float,
+    words: WordSpec | None = None,
 ) -> Decoded:
-    """Decode ``file`` within about ``budget`` seconds.
+    """Decode ``file`` within about ``budget`` seconds; ``words`` adds what words are read from.
 
     Raises Unreadable, Refused (too many pixels, too long), and MemoryError at the memory limit.
     """
@@ -55,13 +62,27 @@ def decode(
     if State.USED not in states.values():
         said = "; ".join(note for note in notes.values() if note)
         raise Unreadable(said or "the container holds neither picture nor sound")
+    legible, speech = (None, None) if words is None else _for_words(file, words, limits, deadline)
     return Decoded(
         frames=pictures,
         sound=samples,
         duration=max(p_length, s_length),
         states=states,
         notes={modality: note for modality, note in notes.items() if note},
+        legible=legible,
+        speech=speech,
     )
+
+
+def _for_words(
+    file: IO[bytes], words: WordSpec, limits: Limits, deadline: Deadline
+) -> tuple[U8 | None, F32 | None]:
+    """What words are read from, in a container of its own: an open decoder is not set up again."""
+    file.seek(0)
+    with open_container(file, limits) as container:
+        legible, *_ = _pictures(container, words.legible, limits, deadline.share(PICTURE_SHARE))
+        speech, *_ = _sound(container, words.speech, deadline.share(SOUND_SHARE))
+    return legible, speech
 
 
 def _pictures(

@@ -13,7 +13,7 @@ from encoders.checkpoint import Array, read_checkpoint
 from encoders.errors import ProfileError
 from encoders.features import F32, I64, Features, Media, Modality, State, Words
 from encoders.frame import BridgeFrom, ClassBridge, FrameEncoder, joint_bridge
-from encoders.parts import NOTHING, Known, MediaFeatures, TextFeatures, join
+from encoders.parts import NOTHING, Known, MediaFeatures, TextFeatures, all_words, join
 from encoders.profile import Profile, default_weights_dir
 from encoders.sentence import TextEncoder
 from encoders.session import Session
@@ -26,7 +26,7 @@ class Item:
     """One video to encode.
 
     ``failed``  its media could not be read; only its words are left.
-    ``known``   parts that a feature store still has.
+    ``known``   parts that a feature store still has; its text is that of all words.
     """
 
     words: Words
@@ -126,12 +126,13 @@ class Encoders:
 
     def encode(self, items: Sequence[Item]) -> list[Features]:
         """Features of each item, in order; parts that are known already cost nothing."""
+        words = [all_words(item.words, item.known.media or item.media) for item in items]
         texts = [i for i, item in enumerate(items) if item.known.text is None]
         media = [i for i, item in enumerate(items) if item.known.media is None]
-        read = dict(zip(texts, self.encode_words([items[i].words for i in texts]), strict=True))
+        read = dict(zip(texts, self.encode_words([words[i] for i in texts]), strict=True))
         shown = dict(zip(media, self._encode_media([items[i] for i in media]), strict=True))
         return [
-            join(item.words, item.known.text or read[i], item.known.media or shown[i])
+            join(words[i], item.known.text or read[i], item.known.media or shown[i])
             for i, item in enumerate(items)
         ]
 

@@ -33,16 +33,22 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words that came with an upload."""
+    """The words of an upload: those that came with it, and those read from the video itself.
+
+    ``shown`` (on the screen) and ``spoken`` are empty unless a profile asks for extra words.
+    """
 
     title: str = ""
     description: str = ""
     language: str | None = None
+    shown: str = ""
+    spoken: str = ""
 
     @property
     def text(self) -> str:
-        """Title and description as one text; empty where there are no words."""
-        return ". ".join(part for part in (self.title.strip(), self.description.strip()) if part)
+        """All words as one text; empty where there are none."""
+        parts = (self.title, self.description, self.shown, self.spoken)
+        return ". ".join(part for part in map(str.strip, parts) if part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +60,11 @@ class Media:
     ``duration``  seconds.
     ``states``  VISUAL and AUDIO: used, missing or failed. ``notes`` says why one failed.
     ``digest``  sha256 (hex) of the file's bytes.
+
+    Only where a profile asks for extra words:
+
+    ``legible``  uint8 [R, S, S, 3]: a few larger frames. ``speech``  float32 [n] for speech.
+    ``shown``, ``spoken``  what was read from them. ``notes`` on TEXT says why some was not.
     """
 
     frames: U8 | None
@@ -63,6 +74,15 @@ class Media:
     states: Mapping[Modality, State]
     digest: str
     notes: Mapping[Modality, str] = field(default_factory=dict)
+    legible: U8 | None = None
+    speech: F32 | None = None
+    shown: str = ""
+    spoken: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether no extra words are lacking that another try may read."""
+        return Modality.TEXT not in self.notes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,3 +55,11 @@ class SoundSpec:
     rate: int = 44100
     max_seconds: float = 30.0
     window_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WordSpec:
+    """What reading the words of a video itself takes: larger frames, and sound for speech."""
+
+    legible: FrameSpec
+    speech: SoundSpec

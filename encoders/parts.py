@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from encoders.features import F32, I64, Features, Modality, State, Words
+from encoders.features import F32, I64, Features, Media, Modality, State, Words
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,13 +19,15 @@ class TextFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaFeatures:
-    """What follows from the file alone; the arrays are as in Features."""
+    """What follows from the file alone; arrays as in Features, extra words as in Words."""
 
     visual: State
     audio: State
     frames: F32 | None = None
     bridge: F32 | None = None
     heard: F32 | None = None
+    shown: str = ""
+    spoken: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,13 @@ class Known:
 
 
 NOTHING = Known()
+
+
+def all_words(words: Words, source: Media | MediaFeatures | None) -> Words:
+    """The words that came with an upload and, where ``source`` has any, its extra words."""
+    if source is None:
+        return words
+    return replace(words, shown=source.shown, spoken=source.spoken)
 
 
 def join(words: Words, text: TextFeatures, media: MediaFeatures) -> Features:
@@ -72,5 +81,7 @@ def split(features: Features) -> tuple[TextFeatures, MediaFeatures]:
             features.frames,
             features.bridge,
             features.audio,
+            features.words.shown,
+            features.words.spoken,
         ),
     )

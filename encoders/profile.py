@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from encoders.errors import ProfileError
-from encoders.limits import FrameSpec, SoundSpec
+from encoders.limits import FrameSpec, SoundSpec, WordSpec
 
 HERE = Path(__file__).parent / "profiles"
 
@@ -126,6 +126,8 @@ class Profile:
     front_end: SoundFrontEnd
     bridge: Bridge
     small_bert: SmallBert
+    extra_words: WordSpec | None = None
+    """Set where words are read from the video too (``encoders.extra_words``)."""
 
 
 def load_profile(name_or_path: str | Path, *, weights_dir: Path | None = None) -> Profile:

@@ -19,7 +19,7 @@ from encoders.decode import Decoded
 from encoders.errors import DecoderCrashed, Refused, Unavailable, Unreadable
 from encoders.features import Media
 from encoders.fetch import Fetched, Fetcher
-from encoders.limits import FrameSpec, Limits, SoundSpec
+from encoders.limits import FrameSpec, Limits, SoundSpec, WordSpec
 from encoders.wire import READY, REQUEST, Job, receive_result
 
 _START_SECONDS = 60.0
@@ -47,11 +47,12 @@ class MediaReader:
         sound: SoundSpec,
         children: int,
         *,
+        words: WordSpec | None = None,
         scratch: Path | None = None,
         resolver: Resolver = system_resolver,
     ) -> None:
         self.crashes = 0
-        self._job = Job(limits, frames, sound)
+        self._job = Job(limits, frames, sound, words)
         self._fetcher = Fetcher(limits, scratch=scratch, resolver=resolver)
         self._children = children
         self._lock = threading.Lock()
@@ -82,6 +83,8 @@ class MediaReader:
                 states=decoded.states,
                 digest=fetched.digest,
                 notes=decoded.notes,
+                legible=decoded.legible,
+                speech=decoded.speech,
             )
 
     def fingerprint(self, uri: str, access: Access) -> str | None:

@@ -15,6 +15,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ import numpy as np
 from encoders.blobs import Blobs, open_blobs
 from encoders.checkpoint import Array, parse_safetensors
 from encoders.features import Features, State, Words
-from encoders.parts import Known, MediaFeatures, TextFeatures, split
+from encoders.parts import Known, MediaFeatures, TextFeatures, all_words, split
 from encoders.profile import Profile
 
 KINDS = {"float32": "F32", "int64": "I64", "bool": "BOOL"}
+EXTRA = ("shown", "spoken")
+"""Fields of MediaFeatures that hold words."""
 
 
 class FeatureStore:
@@ -54,14 +57,15 @@ class FeatureStore:
 
     def find_content(self, words: Words, digest: str) -> Known:
         """What is known of a video whose bytes have this sha256."""
-        return Known(self.text(words), self.media(digest))
+        media = self.media(digest)
+        return Known(self.text(all_words(words, media)), media)
 
     def text(self, words: Words) -> TextFeatures | None:
         """The part of the features that follows from the words."""
         record = _unpack(self._blobs.get(self._words_key(words)), ("text",))
         if record is None:
             return None
-        (state,), arrays = record
+        (state,), arrays, _ = record
         return TextFeatures(state, arrays.get("sentence"), arrays.get("tokens"))
 
     def media(self, digest: str) -> MediaFeatures | None:
@@ -69,9 +73,9 @@ class FeatureStore:
         record = _unpack(self._blobs.get(self._media_key(digest)), ("visual", "audio"))
         if record is None:
             return None
-        (visual, audio), arrays = record
+        (visual, audio), arrays, extra = record
         return MediaFeatures(
-            visual, audio, arrays.get("frames"), arrays.get("bridge"), arrays.get("heard")
+            visual, audio, arrays.get("frames"), arrays.get("bridge"), arrays.get("heard"), **extra
         )
 
     def keep(
@@ -86,7 +90,7 @@ class FeatureStore:
         """Keep what ``known`` doesn't have yet.
 
         A failed modality is not kept, so that it is tried again.
-        ``digest``: the sha256 of the video's bytes; None where they could not be read.
+        ``digest``: the sha256 of the video's bytes; None where they could not all be read.
         """
         text, media = split(features)
         if known is None or known.text is None:
@@ -97,7 +101,8 @@ class FeatureStore:
         if known is None or known.media is None:
             arrays = {"frames": media.frames, "bridge": media.bridge, "heard": media.heard}
             states = {"visual": media.visual, "audio": media.audio}
-            self._blobs.put(self._media_key(digest), _pack(states, arrays))
+            extra = {name: said for name in EXTRA if (said := getattr(media, name))}
+            self._blobs.put(self._media_key(digest), _pack(states, arrays, extra))
         if uri is not None and fingerprint is not None:
             self._blobs.put(_source_key(uri, fingerprint), digest.encode())
 
@@ -118,8 +123,14 @@ def _name(*parts: str) -> str:
     return f"{name[:2]}/{name}"
 
 
-def _pack(states: Mapping[str, State], arrays: Mapping[str, Array | None]) -> bytes:
-    header: dict[str, Any] = {"__metadata__": {role: str(state) for role, state in states.items()}}
+def _pack(
+    states: Mapping[str, State],
+    arrays: Mapping[str, Array | None],
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    header: dict[str, Any] = {
+        "__metadata__": {role: str(state) for role, state in states.items()} | dict(extra)
+    }
     parts, end = [], 0
     for name, array in arrays.items():
         if array is not None:
@@ -138,14 +149,15 @@ def _pack(states: Mapping[str, State], arrays: Mapping[str, Array | None]) -> by
 
 def _unpack(
     record: bytes | None, roles: tuple[str, ...]
-) -> tuple[list[State], dict[str, Any]] | None:
-    """States and arrays of a record; None where there is none, or where it is damaged."""
+) -> tuple[list[State], dict[str, Any], dict[str, str]] | None:
+    """States, arrays and extra words of a record; None where there is none, or it is damaged."""
     if record is None:
         return None
     try:
         arrays = parse_safetensors(np.frombuffer(record, np.uint8))
         (length,) = struct.unpack("<Q", record[:8])
-        states = json.loads(record[8 : 8 + length])["__metadata__"]
-        return [State(states[role]) for role in roles], arrays
+        metadata = json.loads(record[8 : 8 + length])["__metadata__"]
+        extra = {name: str(metadata[name]) for name in EXTRA if name in metadata}
+        return [State(metadata[role]) for role in roles], arrays, extra
     except (ValueError, KeyError, TypeError, struct.error):
         return None

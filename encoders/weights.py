@@ -9,7 +9,15 @@ from pathlib import Path
 from encoders.errors import ProfileError
 from encoders.profile import PackageSource, Profile, WeightFile, default_weights_dir
 
-__all__ = ["default_weights_dir", "find", "locate", "pulled_path", "remedy", "sha256_of"]
+__all__ = [
+    "default_weights_dir",
+    "find",
+    "locate",
+    "packaged",
+    "pulled_path",
+    "remedy",
+    "sha256_of",
+]
 
 
 def pulled_path(profile: Profile, file: WeightFile, weights_dir: Path) -> Path:
@@ -41,14 +49,17 @@ def find(profile: Profile, file: WeightFile, weights_dir: Path) -> Path | None:
     pulled = pulled_path(profile, file, weights_dir)
     if pulled.is_file():
         return pulled
-    if isinstance(file.source, PackageSource):
-        try:
-            distribution = metadata.distribution(file.source.package)
-        except metadata.PackageNotFoundError:
-            return None
-        path = Path(str(distribution.locate_file(file.source.path)))
-        return path if path.is_file() else None
-    return None
+    return packaged(file.source) if isinstance(file.source, PackageSource) else None
+
+
+def packaged(source: PackageSource) -> Path | None:
+    """Where an installed package has this file, not verified; None where there is none."""
+    try:
+        distribution = metadata.distribution(source.package)
+    except metadata.PackageNotFoundError:
+        return None
+    path = Path(str(distribution.locate_file(source.path)))
+    return path if path.is_file() else None
 
 
 def remedy(profile: Profile, file: WeightFile) -> str:

@@ -118,12 +118,13 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write one ``.npz`` that :meth:`load` reads."""
         texts = np.asarray(
-            [[w.title, w.description, w.language or ""] for w in self.words], dtype=np.str_
+            [[w.title, w.description, w.language or "", w.shown, w.spoken] for w in self.words],
+            dtype=np.str_,
         )
         arrays: dict[str, npt.NDArray[np.generic]] = {
             "video_ids": np.asarray(self.video_ids, dtype=np.str_),
             "uploaders": np.asarray(self.uploaders, dtype=np.str_),
-            "words": texts.reshape(-1, 3),
+            "words": texts.reshape(-1, 5),
         }
         for item in fields(self):
             value = getattr(self, item.name)
@@ -152,7 +153,10 @@ class Dataset:
             }
             return cls(
                 video_ids=tuple(found["video_ids"].tolist()),
-                words=tuple(Words(t, d, lang or None) for t, d, lang in found["words"].tolist()),
+                words=tuple(
+                    Words(title, description, language or None, shown, spoken)
+                    for title, description, language, shown, spoken in found["words"].tolist()
+                ),
                 uploaders=tuple(found["uploaders"].tolist()),
                 sentence=found["sentence"],
                 bridge=found["bridge"],

@@ -56,17 +56,19 @@ def tag(
     """
     from consumer.cli.explain import print_tagging, to_json
     from encoders.encoder import Encoders, Item
+    from encoders.extra_words import as_trained
     from encoders.features import Words
     from encoders.limits import Limits
     from encoders.profile import load_profile
-    from encoders.sandbox import MediaReader
+    from encoders.word_reader import open_reader
     from rank.bundle import open_bundle
     from rank.tagger import Tagger
 
     uri, access = locate(video, frozenset(schemes), frozenset(hosts))
-    profile = load_profile(open_bundle(bundle).manifest.profile)
+    manifest = open_bundle(bundle).manifest
+    profile = as_trained(load_profile(manifest.profile), manifest.profile_digest)
     # The decoding child starts first: it must not inherit threads.
-    with MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=1) as reader:
+    with open_reader(profile, Limits(), children=1) as reader:
         encoders = Encoders.open(profile)
         tagger = Tagger.load(bundle, encoders)
         started = time.perf_counter()

@@ -52,6 +52,7 @@ def add(
     """
     from encoders.encoder import Encoders
     from encoders.errors import CorpusError
+    from encoders.extra_words import as_trained
     from encoders.profile import load_profile
     from rank.bundle import open_bundle
     from rank.edit import add as add_tag
@@ -60,7 +61,8 @@ def add(
     from recall.vocabulary import Tag
 
     opened = open_bundle(bundle)
-    profile = load_profile(opened.manifest.profile)
+    manifest = opened.manifest
+    profile = as_trained(load_profile(manifest.profile), manifest.profile_digest)
     encoders = Encoders.open(profile)
     vocabulary = load_recaller(opened.recall).vocabulary
     wider = {parent: vocabulary.index_of(parent) for parent in parents}
@@ -83,11 +85,11 @@ def _features(
     from encoders.encoder import Item
     from encoders.features import Words
     from encoders.limits import Limits
-    from encoders.sandbox import MediaReader
+    from encoders.word_reader import open_reader
 
     paths = [example.resolve() for example in examples]
     access = Access(schemes=frozenset({"file"}), paths=tuple({path.parent for path in paths}))
-    with MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=1) as reader:
+    with open_reader(profile, Limits(), children=1) as reader:
         items = [Item(Words(), reader.read(path.as_uri(), access)) for path in paths]
     return list(zip([path.stem for path in paths], encoders.encode(items), strict=True))
 

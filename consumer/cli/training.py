@@ -11,6 +11,7 @@ import click
 from consumer.cli.style import FILE, NEW, bundle_option, echo_json, seed_option, write_json
 
 if TYPE_CHECKING:
+    from encoders.profile import Profile
     from rank.gathering import Gathered, Gathering
     from recall.corpus import Corpus
 
@@ -37,13 +38,11 @@ profile_option = click.option(
 )
 
 
-def gathering_of(profile: str, cache: Path, workers: int | None) -> Gathering:
+def gathering_of(profile: Profile, cache: Path, workers: int | None) -> Gathering:
     """Where features come from: the profile's pulled weights, the cache, so many workers."""
-    from encoders.profile import load_profile
     from rank.gathering import Gathering
 
-    loaded = load_profile(profile)
-    return Gathering(loaded, cache, workers or os.cpu_count() or 1)
+    return Gathering(profile, cache, workers or os.cpu_count() or 1)
 
 
 def tell_what_is_left_out(corpus: Corpus, gathered: Gathered) -> None:
@@ -74,6 +73,9 @@ def tell_what_is_left_out(corpus: Corpus, gathered: Gathered) -> None:
 @cache_option
 @workers_option
 @seed_option
+@click.option(
+    "--words", is_flag=True, help="Read on-screen text and speech too (needs the extra `words`)."
+)
 def train(
     corpus: Path,
     out: Path,
@@ -83,6 +85,7 @@ def train(
     cache: Path,
     workers: int | None,
     seed: int,
+    words: bool,
 ) -> None:
     """Train a bundle from the labelled videos of CORPUS (JSON Lines).
 
@@ -95,10 +98,13 @@ def train(
       reeltag train corpus.jsonl --out my-bundle
     """
     from consumer.cli.progress import stages
+    from encoders.extra_words import with_extra_words
+    from encoders.profile import load_profile
     from rank.training import train as train_bundle
     from recall.corpus import read_corpus, read_truth
 
-    gathering = gathering_of(profile, cache, workers)
+    loaded = load_profile(profile)
+    gathering = gathering_of(with_extra_words(loaded) if words else loaded, cache, workers)
     complete = read_truth(truth, read_corpus(corpus, vocabulary)) if truth else None
     with stages() as progress:
         trained = train_bundle(
@@ -153,6 +159,8 @@ def evaluate(
     """
     from consumer.cli.progress import stages
     from encoders.encoder import Encoders
+    from encoders.extra_words import as_trained
+    from encoders.profile import load_profile
     from rank.bundle import open_bundle
     from rank.evaluation import Truth
     from rank.evaluation import evaluate as measure
@@ -162,7 +170,9 @@ def evaluate(
     from recall.splits import Split
 
     opened = open_bundle(bundle)
-    gathering = gathering_of(opened.manifest.profile, cache, workers)
+    manifest = opened.manifest
+    profile = as_trained(load_profile(manifest.profile), manifest.profile_digest)
+    gathering = gathering_of(profile, cache, workers)
     labelled = read_corpus(corpus, opened.recall / "vocabulary.jsonl")
     complete = read_truth(truth, labelled) if truth else None
     with stages() as progress:
