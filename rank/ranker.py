@@ -45,6 +45,8 @@ class Ranker:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Threads that spin for the next run would take the cores that the last stage needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             meta = json.loads((folder / META).read_text())
             return cls(

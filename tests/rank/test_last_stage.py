@@ -73,6 +73,17 @@ def test_trees_as_arrays_give_what_scikit_learn_gives(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, model.decision_function(given_.rows), atol=1e-9)
 
 
+def test_a_tree_may_ask_only_whether_a_value_is_known() -> None:
+    random = np.random.default_rng(6)
+    rows = random.normal(size=(800, 1)).astype(np.float32)
+    rows[:400] = np.nan
+    model = HistGradientBoostingClassifier(max_iter=3, max_depth=1, early_stopping=False)
+    model.fit(rows, np.isnan(rows[:, 0]))
+    trees = combining.as_arrays(model)
+    assert np.isinf(trees.limit).any()
+    np.testing.assert_allclose(trees(rows), model.decision_function(rows), atol=1e-9)
+
+
 def test_better_evidence_never_lowers_a_score() -> None:
     combiner = combining.fit(examples(3000), combining.CombinePlan(), seed=0)
     rows = examples(50, seed=1).rows
