@@ -1,7 +1,7 @@
 """The five channels: which parts each is made of.
 
 text         neighbours by sentence, neighbours by words, names in the words, names near in meaning
-visual       neighbours by picture, names near the picture
+visual       neighbours by scene, names near the picture
 audio        neighbours by sound
 classifier   the multimodal network, linear models on words and on everything, the uploader's videos
 multimodal   neighbours by fused embedding
@@ -39,7 +39,7 @@ from recall.parts import (
 )
 from recall.proposals import Proposals
 from recall.uploader import UploaderHistory
-from recall.views import Dims, Spaces, Views, views_of
+from recall.views import Dims, Spaces, Views, scenes, views_of
 from recall.words import WordClassifier
 
 F32 = npt.NDArray[np.float32]
@@ -161,21 +161,17 @@ class Channels:
                 return [(none, nobody)]
             vectors = batch.fused.fused[rows]
             return [(self.fused.find(vectors, rows, self.library, without), self.fused)]
-        part, vectors = {
-            Channel.TEXT: (self.sentence, views.sentence),
-            Channel.VISUAL: (self.picture, views.picture),
-            Channel.AUDIO: (self.sound, views.sound),
-        }[channel]
-        space = {
-            Channel.TEXT: self.spaces.sentence,
-            Channel.VISUAL: self.spaces.picture,
-            Channel.AUDIO: self.spaces.sound,
-        }[channel]
         rows = views.used(MODALITY_OF[channel])
-        found = part.find(space.place(vectors[rows]), rows, self.library, without)
-        if channel is Channel.TEXT:
-            return [(found, part), (self.words.find(batch, self.library), self.words)]
-        return [(found, part)]
+        if channel is Channel.VISUAL:
+            seen = scenes(views.frames.take(rows), self.spaces.picture)
+            each = np.repeat(rows, seen.lengths)
+            return [(self.picture.find(seen.values, each, self.library, without), self.picture)]
+        if channel is Channel.AUDIO:
+            heard = self.spaces.sound.place(views.sound[rows])
+            return [(self.sound.find(heard, rows, self.library, without), self.sound)]
+        said = self.spaces.sentence.place(views.sentence[rows])
+        by_sentence = self.sentence.find(said, rows, self.library, without)
+        return [(by_sentence, self.sentence), (self.words.find(batch, self.library), self.words)]
 
     def with_example(self, video_id: str, features: Features, tag: int) -> Channels:
         """With one more labelled video to carry ``tag`` over from, in each space it has."""
@@ -184,7 +180,8 @@ class Channels:
         fused = self.fuse(views)
 
         def also(part: VectorNeighbours, vectors: F32, known: bool) -> VectorNeighbours:
-            return replace(part, index=part.index.added(vectors, number)) if known else part
+            numbers = np.repeat(number, len(vectors))
+            return replace(part, index=part.index.added(vectors, numbers)) if known else part
 
         text, visual, audio = (bool(used) for used in views.used_mask()[0])
         together = self.fused
@@ -198,7 +195,7 @@ class Channels:
             library=library,
             history=UploaderHistory(library),
             sentence=also(self.sentence, self.spaces.sentence.place(views.sentence), text),
-            picture=also(self.picture, self.spaces.picture.place(views.picture), visual),
+            picture=also(self.picture, scenes(views.frames, self.spaces.picture).values, visual),
             sound=also(self.sound, self.spaces.sound.place(views.sound), audio),
             fused=together,
         )

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from encoders.errors import BundleError
-from recall.arrays import read_arrays, write_arrays
+from recall.arrays import pack_rows, read_arrays, unpack_rows, write_arrays
 from recall.index import VectorIndex
 from recall.proposals import Proposals
 
@@ -149,11 +149,11 @@ class Classifier:
     tags: TagScorer
 
     def save(self, folder: Path) -> None:
-        """Write into a new folder; vectors in half precision. Names are kept by their owner."""
+        """Write into a new folder; vectors at 8 bits a number. Names are kept by their owner."""
         write_arrays(
             folder,
             {
-                "embeddings": self.tags.embeddings.astype(np.float16),
+                **pack_rows("embeddings", self.tags.embeddings, bits=8),
                 "bias": self.tags.bias.astype(np.float32),
             },
         )
@@ -173,6 +173,6 @@ class Classifier:
             ) from error
         search = VectorIndex.load(folder / "search") if (folder / "search").is_dir() else None
         tags = TagScorer(
-            arrays["embeddings"].astype(np.float32), np.asarray(arrays["bias"]), names, search
+            unpack_rows("embeddings", arrays), np.asarray(arrays["bias"]), names, search
         )
         return cls(FusionNetwork(model, threads), tags)

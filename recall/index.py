@@ -31,7 +31,7 @@ _QUERIES_TO_TUNE = 200
 class VectorIndex:
     """Vectors with a number each.
 
-    ``main``   a FAISS index, 8 bits a dimension: exhaustive up to EXACT_UP_TO vectors, above that
+    ``main``   a FAISS index, 8 or 4 bits a dimension: exhaustive up to EXACT_UP_TO vectors, above
                in inverted lists (IVF) of which as many are searched as give the target recall.
     ``rows``   int32 [M]: the numbers of the main part's vectors.
     ``delta``  float32 [E, D] and ``delta_rows`` int32 [E]: vectors added since.
@@ -43,19 +43,19 @@ class VectorIndex:
     delta_rows: I32
 
     @classmethod
-    def build(cls, vectors: F32, rows: npt.NDArray[np.integer], *, seed: int = 0) -> VectorIndex:
+    def build(
+        cls, vectors: F32, rows: npt.NDArray[np.integer], *, bits: int = 8, seed: int = 0
+    ) -> VectorIndex:
         """Index unit vectors float32 [M, D] under the numbers ``rows`` [M]."""
         count, width = vectors.shape
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         if count <= EXACT_UP_TO:
-            main = faiss.IndexScalarQuantizer(
-                width, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-            )
+            main = faiss.index_factory(width, f"SQ{bits}", faiss.METRIC_INNER_PRODUCT)
             if count:
                 main.train(vectors)
                 main.add(vectors)
         else:
-            main = _lists(vectors, seed)
+            main = _lists(vectors, bits, seed)
         return cls(
             main,
             np.asarray(rows, dtype=np.int32),
@@ -145,11 +145,11 @@ class VectorIndex:
             ) from error
 
 
-def _lists(vectors: F32, seed: int) -> Any:
-    """Inverted lists over 8-bit vectors; as few are probed as reach the target recall@100."""
+def _lists(vectors: F32, bits: int, seed: int) -> Any:
+    """Inverted lists over packed vectors; as few are probed as reach the target recall@100."""
     count, width = vectors.shape
     lists = int(4 * np.sqrt(count))
-    main: Any = faiss.index_factory(width, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+    main: Any = faiss.index_factory(width, f"IVF{lists},SQ{bits}", faiss.METRIC_INNER_PRODUCT)
     main.cp.seed = seed
     main.cp.niter = 10
     random = np.random.default_rng(seed)

@@ -96,15 +96,16 @@ def carry_over(
 ) -> tuple[Proposals, Proposals]:
     """The tags of each video's neighbours.
 
-    ``numbers`` int32 and ``similarity`` float32 [B, k]: neighbours (-1 for none); ``rows`` int64
-    [B]: the videos. Gives two scores for each tag: the neighbours' share that has it, each weighted
-    by exp((similarity - best) / temperature), between 0 and 1; and the similarity of the nearest
-    neighbour that has it.
+    ``numbers`` int32 and ``similarity`` float32 [n, k]: neighbours (-1 for none) of n searches;
+    ``rows`` int64 [n]: whose they are. Gives two scores for each tag: the neighbours' share that
+    has it, each weighted by exp((similarity - best) / temperature), between 0 and 1 (the mean over
+    a video's searches); and the similarity of the nearest neighbour that has it.
     """
     best = similarity[:, :1]
     with np.errstate(invalid="ignore"):
         weight = np.where(numbers >= 0, np.exp((similarity - best) / temperature), 0.0)
     weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
+    weight /= np.bincount(rows)[rows][:, None]
     video, place = np.nonzero(numbers >= 0)
     at, owner = library.labels.positions(numbers[video, place])
     tag = library.labels.values[at]

@@ -29,15 +29,15 @@ _HELD_OUT_SCORES = 4_000_000
 class Recipe:
     """How the network is trained."""
 
-    loss: Loss = Loss.ASYMMETRIC
-    epochs: int = 30
+    loss: Loss = Loss.PLAIN
+    epochs: int = 15
     batch: int = 128
     rate: float = 1.5e-3
     tag_rate: float = 4e-3
-    decay: float = 0.02
-    dropout: float = 0.2
+    decay: float = 2.0
+    dropout: float = 0.5
     modality_dropout: float = 0.15
-    tag_dropout: float = 0.2
+    tag_dropout: float = 0.1
     likeness: float = 0.3
     temperature: float = 0.1
     negatives: int = 4096

@@ -81,6 +81,7 @@ class Carry:
 class Neighbours:
     """For some videos of a batch (``rows`` int64 [n]), their nearest labelled videos.
 
+    A video that is searched for scene by scene has several rows, and may find one video by several.
     ``numbers`` int32 and ``similarity`` float32 [n, k]: places in the library, best first; -1 none.
     """
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import BundleError
-from recall.arrays import read_arrays, write_arrays
+from recall.arrays import Array, pack_rows, read_arrays, unpack_rows, write_arrays
 from recall.candidates import Channel
 from recall.channels import Channels, untrained_mixers
 from recall.classifier import Classifier
@@ -46,14 +46,14 @@ def save_recaller(recaller: Recaller, folder: Path) -> None:
     write_arrays(
         folder / "spaces",
         {f"{name}_mean": space.mean for name, space in spaces.items()}
-        | {f"{name}_basis": space.basis.astype(np.float16) for name, space in spaces.items()},
+        | _packed({f"{name}_basis": space.basis for name, space in spaces.items()}),
     )
     same = np.array_equal(channels.meaning.vectors, channels.bridge.vectors)
     names = {"meaning": channels.meaning} | ({} if same else {"bridge": channels.bridge})
     write_arrays(
         folder / "names",
-        {name: search.vectors.astype(np.float16) for name, search in names.items()}
-        | {"prior": channels.prior},
+        {"prior": channels.prior}
+        | _packed({name: search.vectors for name, search in names.items()}),
     )
     for name, search in names.items():
         if len(search.vectors) > EXACT_UP_TO:  # a small index is quicker built than kept
@@ -109,13 +109,13 @@ def _recaller(folder: Path, settings: Mapping[str, Any], threads: int) -> Recall
     }
 
     def space(name: str) -> Space:
-        return Space(np.asarray(arrays[f"{name}_mean"]), _full(arrays[f"{name}_basis"]))
+        return Space(np.asarray(arrays[f"{name}_mean"]), unpack_rows(f"{name}_basis", arrays))
 
     def near(name: str) -> VectorNeighbours:
         return VectorNeighbours(VectorIndex.load(folder / name), carries[name])
 
     def named(name: str) -> NameSearch:
-        vectors = _full(names[name])
+        vectors = unpack_rows(name, names)
         if len(vectors) <= EXACT_UP_TO:
             return NameSearch.build(vectors)
         return NameSearch(vectors, VectorIndex.load(folder / "names" / name))
@@ -162,5 +162,7 @@ def _with_linear(mixer: Mixer) -> Mixer:
     )
 
 
-def _full(array: npt.NDArray[np.float16]) -> F32:
-    return array.astype(np.float32)
+def _packed(rows: Mapping[str, F32]) -> dict[str, Array]:
+    """All rows at 8 bits a number."""
+    packed = [pack_rows(name, array, bits=8) for name, array in rows.items()]
+    return {name: array for arrays in packed for name, array in arrays.items()}

@@ -24,7 +24,7 @@ from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
 from recall.recaller import Recaller, untrained_merge
 from recall.splits import Split
 from recall.uploader import UploaderHistory
-from recall.views import Dims, Space, Spaces, Views, dims_of, views_of_dataset
+from recall.views import Dims, Space, Spaces, Views, dims_of, scenes, views_of_dataset
 from recall.vocabulary import Vocabulary
 from recall.word_training import train_words
 from recall.words import WordIndex, WordSpace
@@ -35,8 +35,10 @@ I64 = npt.NDArray[np.int64]
 Report = Callable[[str, float], None]
 
 FEWEST_FOR_A_NETWORK = 8
-_WHITENING = 0.5
-_WIDTHS = (256, 256, 128)
+# Dimensions and whitening of each space, chosen on validation splits.
+_SENTENCE, _PICTURE, _SOUND = (256, 0.5), (256, 0.75), (128, 0.25)
+_FRAMES_TO_FIT = 50_000
+_BITS = 4  # a dimension of the indexed vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,12 +188,14 @@ def _untrained(
         videos.uploader,
         videos.uploaders,
     )
-    text, visual, audio = (views.used(modality) for modality in Modality)
+    text, audio = views.used(Modality.TEXT), views.used(Modality.AUDIO)
+    frames = views.frames.values
     spaces = Spaces(
-        Space.fit(views.sentence[text], _WIDTHS[0], _WHITENING),
-        Space.fit(views.picture[visual], _WIDTHS[1], _WHITENING),
-        Space.fit(views.sound[audio], _WIDTHS[2], _WHITENING),
+        Space.fit(views.sentence[text], *_SENTENCE),
+        Space.fit(frames[:: 1 + len(frames) // _FRAMES_TO_FIT], *_PICTURE),
+        Space.fit(views.sound[audio], *_SOUND),
     )
+    seen = scenes(views.frames, spaces.picture)
     has_text = set(text.tolist())
     texts = [w.text if row in has_text else "" for row, w in enumerate(views.words)]
     space = WordSpace.fit(text for text in texts if text)
@@ -203,7 +207,7 @@ def _untrained(
         library=library,
         prior=np.log((library.counts() + 0.5) / (len(library) + 1)).astype(np.float32),
         sentence=_near(spaces.sentence.place(views.sentence[text]), text, seed),
-        picture=_near(spaces.picture.place(views.picture[visual]), visual, seed),
+        picture=_near(seen.values, np.repeat(numbers, seen.lengths), seed),
         sound=_near(spaces.sound.place(views.sound[audio]), audio, seed),
         fused=None,
         words=WordNeighbours(words, Carry()),
@@ -217,8 +221,8 @@ def _untrained(
     )
 
 
-def _near(vectors: F32, rows: I64, seed: int) -> VectorNeighbours:
-    return VectorNeighbours(VectorIndex.build(vectors, rows, seed=seed), Carry())
+def _near(vectors: F32, rows: npt.NDArray[np.integer], seed: int) -> VectorNeighbours:
+    return VectorNeighbours(VectorIndex.build(vectors, rows, bits=_BITS, seed=seed), Carry())
 
 
 def _examples(views: Views, videos: Dataset, spaces: Spaces) -> Examples:
@@ -281,10 +285,13 @@ class _Trainer:
         words = train_words(
             word_rows.take(spoken), labels.take(spoken), len(space), len(base.prior)
         )
-        near = VectorNeighbours(VectorIndex.build(fused, known, seed=self.seed), Carry())
         linear = train_linear(self.joined[rows], labels, len(base.prior), seed=self.seed)
         channels = replace(
-            base, classifier=classifier, fused=near, word_classifier=words, linear=linear
+            base,
+            classifier=classifier,
+            fused=_near(fused, known, self.seed),
+            word_classifier=words,
+            linear=linear,
         )
         return channels, trained.epochs
 

@@ -9,25 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.features import F32, Features, Modality, State, Words
-from recall.dataset import MODALITIES, Dataset
+from recall.dataset import MODALITIES, STATES, Dataset
+from recall.ragged import Ragged
 
 Mask = npt.NDArray[np.bool_]
 I64 = npt.NDArray[np.int64]
+
+SAME_SCENE = 0.5
+MOST_SCENES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Views:
     """B videos, one row each; a row is zero where the video lacks that modality.
 
-    ``sentence`` [B, Ds], ``bridge`` [B, Db]: as in the features. ``picture`` [B, Dv]: mean over the
-    frames. ``sound`` [B, 2 Da]: unit mean and unit maximum over the blocks, side by side.
-    ``states``: each video's modalities. All float32.
+    ``sentence`` [B, Ds], ``bridge`` [B, Db], ``frames`` ragged rows of [Dv]: as in the features.
+    ``picture`` [B, Dv]: mean over the frames. ``sound`` [B, 2 Da]: unit mean and unit maximum over
+    the blocks, side by side. ``states``: each video's modalities. All float32.
     """
 
     words: tuple[Words, ...]
     states: tuple[tuple[State, State, State], ...]
     sentence: F32
     bridge: F32
+    frames: Ragged[np.float32]
     picture: F32
     sound: F32
 
@@ -61,30 +66,54 @@ class Dims:
 
 def views_of(batch: Sequence[Features], dims: Dims) -> Views:
     """The views of a batch of features."""
-    sentence = np.zeros((len(batch), dims.sentence), dtype=np.float32)
-    bridge = np.zeros((len(batch), dims.bridge), dtype=np.float32)
-    picture = np.zeros((len(batch), dims.frame), dtype=np.float32)
-    sound = np.zeros((len(batch), 2 * dims.audio), dtype=np.float32)
-    for row, features in enumerate(batch):
-        if features.sentence is not None:
-            sentence[row] = features.sentence
-        if features.bridge is not None:
-            bridge[row] = features.bridge
-        if features.frames is not None and len(features.frames):
-            picture[row] = features.frames.mean(axis=0)
-        if features.audio is not None and len(features.audio):
-            mean, peak = features.audio.mean(axis=0), features.audio.max(axis=0)
-            sound[row] = np.concatenate([unit(mean), unit(peak)])
-    states = tuple(
-        (f.states[Modality.TEXT], f.states[Modality.VISUAL], f.states[Modality.AUDIO])
-        for f in batch
+    frames = _ragged([f.frames for f in batch], dims.frame)
+    return Views(
+        words=tuple(f.words for f in batch),
+        states=tuple(
+            (f.states[Modality.TEXT], f.states[Modality.VISUAL], f.states[Modality.AUDIO])
+            for f in batch
+        ),
+        sentence=_rows([f.sentence for f in batch], dims.sentence),
+        bridge=_rows([f.bridge for f in batch], dims.bridge),
+        frames=frames,
+        picture=frames.means(),
+        sound=_sound(_ragged([f.audio for f in batch], dims.audio)),
     )
-    return Views(tuple(f.words for f in batch), states, sentence, bridge, picture, sound)
 
 
 def views_of_dataset(dataset: Dataset, dims: Dims) -> Views:
-    """The views of packed features: the same numbers as :func:`views_of`."""
-    return views_of([dataset.features(row) for row in range(len(dataset))], dims)
+    """The views of packed features: the same numbers as :func:`views_of`, frames not copied."""
+    return Views(
+        words=dataset.words,
+        states=tuple((STATES[a], STATES[b], STATES[c]) for a, b, c in dataset.states.tolist()),
+        sentence=_widened(dataset.sentence, dims.sentence),
+        bridge=_widened(dataset.bridge, dims.bridge),
+        frames=dataset.frames,
+        picture=dataset.frames.means(),
+        sound=_sound(dataset.audio),
+    )
+
+
+def _rows(found: Sequence[F32 | None], width: int) -> F32:
+    rows = np.zeros((len(found), width), dtype=np.float32)
+    for number, row in enumerate(found):
+        if row is not None:
+            rows[number] = row
+    return rows
+
+
+def _ragged(found: Sequence[F32 | None], width: int) -> Ragged[np.float32]:
+    none = np.zeros((0, width), dtype=np.float32)
+    return Ragged.of([none if rows is None else rows for rows in found], np.float32, none)
+
+
+def _widened(rows: F32, width: int) -> F32:
+    """A dataset in which no video has a modality knows no width for it."""
+    return rows if rows.shape[1] else np.zeros((len(rows), width), dtype=np.float32)
+
+
+def _sound(audio: Ragged[np.float32]) -> F32:
+    return np.concatenate([unit(audio.means()), unit(audio.maxima())], axis=1)
 
 
 def dims_of(dataset: Dataset) -> Dims:
@@ -149,3 +178,25 @@ class Space:
     def place(self, vectors: F32) -> F32:
         """float32 [B, D] → unit vectors [B, d]."""
         return unit((vectors - self.mean) @ self.basis)
+
+
+def scenes(frames: Ragged[np.float32], space: Space) -> Ragged[np.float32]:
+    """Each video's scenes in ``space``: ragged unit vectors, in the order of time.
+
+    A scene ends where a frame is unlike the one before it (cosine below SAME_SCENE); its vector is
+    the mean of its frames'. Of a video with many, the MOST_SCENES longest are kept.
+    """
+    placed = space.place(frames.values)
+    first = np.ones(len(placed), dtype=bool)
+    first[1:] = np.einsum("td,td->t", placed[1:], placed[:-1]) < SAME_SCENE
+    first[frames.starts[:-1][frames.lengths > 0]] = True
+    begins = np.flatnonzero(first)
+    lengths = np.diff(np.append(begins, len(placed)))
+    owner = np.searchsorted(frames.starts, begins, side="right") - 1
+    order = np.lexsort((-lengths, owner))
+    before = np.searchsorted(owner, owner)  # scenes are grouped by video, also in this order
+    kept = np.sort(order[np.arange(len(order)) - before < MOST_SCENES])
+    every = Ragged(placed, np.append(begins, len(placed))).means()
+    return Ragged(
+        unit(every[kept]), np.searchsorted(owner[kept], np.arange(len(frames) + 1)).astype(np.int64)
+    )

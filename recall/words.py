@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recall.arrays import bytes_to_texts, narrow, read_arrays, texts_to_bytes, write_arrays
+from recall.arrays import (
+    bytes_to_texts,
+    narrow,
+    pack_rows,
+    read_arrays,
+    texts_to_bytes,
+    unpack_rows,
+    write_arrays,
+)
 from recall.normal import tokens
 from recall.ragged import Ragged
 
@@ -167,7 +175,7 @@ class WordIndex:
                 **self.space.arrays(),
                 "numbers": narrow(self.numbers.values, self.videos),
                 "starts": self.numbers.starts,
-                "weights": self.weights.astype(np.float16),
+                **pack_rows("weights", self.weights[None], bits=8),
                 "videos": np.asarray([self.videos]),
             },
         )
@@ -179,7 +187,7 @@ class WordIndex:
         return cls(
             WordSpace.of_arrays(arrays),
             Ragged(arrays["numbers"].astype(np.int32, copy=False), arrays["starts"]),
-            arrays["weights"].astype(np.float32),
+            unpack_rows("weights", arrays).ravel(),
             int(arrays["videos"][0]),
         )
 
@@ -221,7 +229,7 @@ class WordClassifier:
             {
                 "tags": narrow(self.tags.values, len(self.bias)),
                 "starts": self.tags.starts,
-                "weights": self.weights.astype(np.float16),
+                **pack_rows("weights", self.weights[None], bits=8),
                 "bias": self.bias,
             },
         )
@@ -232,6 +240,6 @@ class WordClassifier:
         arrays = read_arrays(folder)
         return cls(
             Ragged(arrays["tags"].astype(np.int32, copy=False), arrays["starts"]),
-            arrays["weights"].astype(np.float32),
+            unpack_rows("weights", arrays).ravel(),
             arrays["bias"],
         )

@@ -103,12 +103,12 @@ def _shifted(vectors: F32, random: Random) -> F32:
 
 
 def _index(index: VectorIndex, copy_of: I64, random: Random, seed: int) -> VectorIndex:
-    """Copies of the videos that the index knows; the others lack this modality here, too."""
+    """Copies of all rows of the videos that the index knows; the others have none here, too."""
     vectors = vectors_of(index)
-    place = np.full(int(max(copy_of.max(), index.rows.max(initial=0))) + 1, -1)
-    place[index.rows] = np.arange(len(index.rows))
-    known = np.flatnonzero(place[copy_of] >= 0)
-    return VectorIndex.build(_shifted(vectors[place[copy_of[known]]], random), known, seed=seed)
+    videos = int(max(copy_of.max(), index.rows.max(initial=0))) + 1
+    rows = Ragged(index.rows, np.arange(len(index.rows) + 1)).transposed(videos)
+    at, copy = rows.positions(copy_of)
+    return VectorIndex.build(_shifted(vectors[rows.values[at]], random), copy, seed=seed)
 
 
 def _vocabulary(old: Vocabulary, tags: int) -> Vocabulary:

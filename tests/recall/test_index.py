@@ -41,6 +41,18 @@ def test_a_large_index_finds_nearly_all_of_them() -> None:
     assert np.mean(hits) >= 95
 
 
+def test_at_four_bits_it_is_half_as_large_and_finds_nearly_the_same(tmp_path: Path) -> None:
+    held, sizes, found = vectors(2000), {}, {}
+    for bits in (4, 8):
+        index = VectorIndex.build(held, np.arange(2000), bits=bits)
+        index.save(tmp_path / str(bits))
+        sizes[bits] = (tmp_path / str(bits) / "main.faiss").stat().st_size
+        found[bits], _ = index.search(held[:50], 50)
+    assert sizes[4] < 0.6 * sizes[8]
+    same = [len(np.intersect1d(a, b)) for a, b in zip(found[4], found[8], strict=True)]
+    assert np.mean(same) > 43
+
+
 def test_where_there_are_too_few_the_rest_is_nobody() -> None:
     index = VectorIndex.build(vectors(3), np.arange(3))
     numbers, products = index.search(vectors(2, seed=1), 5)

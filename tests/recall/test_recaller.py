@@ -77,6 +77,7 @@ def test_packed_videos_have_the_same_views_as_single_ones(trained: Trained) -> N
     test = trained.dataset.of(Split.TEST)
     dims = dims_of(test)
     packed, single = views_of_dataset(test, dims), views_of(list(test.each()), dims)
+    assert np.array_equal(packed.frames.values, single.frames.values)
     for name in ("sentence", "bridge", "picture", "sound"):
         assert np.allclose(getattr(packed, name), getattr(single, name), atol=1e-6)
     assert packed.states == single.states
