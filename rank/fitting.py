@@ -25,6 +25,7 @@ from rank.small_bert import SmallBert
 from rank.tower import TagTower, Towers, TowerSize, VideoTower
 
 MOST_FOR_PRINCIPAL = 40_000  # rows that settle the principal components well enough
+TEXTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +168,7 @@ def fit(
 def read_words(towers: Towers, prepared: Prepared) -> Tensor:
     """What the small BERT reads in each video's words, float32 [N, D]."""
     towers.eval()
-    order = np.argsort([len(text) for text in prepared.texts], kind="stable")
-    read = torch.zeros(len(order), towers.video.bert.width)
-    for start in range(0, len(order), 128):
-        rows = order[start : start + 128].astype(np.int64)
-        read[torch.from_numpy(rows)] = towers.video.bert(*prepared.words(rows))
-    return read
+    return _read(towers, prepared, np.arange(len(prepared.texts)))
 
 
 @torch.no_grad()
@@ -237,7 +233,7 @@ class _Trainer:
                 group["lr"] = rate * factor
             sparse.param_groups[0]["lr"] = rates[1] * factor
             if frozen_reading is None:
-                read = self.towers.video.bert(*self.prepared.words(picked))
+                read = _read(self.towers, self.prepared, picked)
             else:
                 read = frozen_reading[torch.from_numpy(picked)]
             videos = _fuse(self.towers, self.prepared, picked, read)
@@ -286,6 +282,19 @@ class _Trainer:
             groups.append({"params": bert, "lr": self.plan.bert_rate})
         dense = torch.optim.AdamW(groups, weight_decay=self.plan.decay)
         return dense, torch.optim.SparseAdam([learned], lr=self.plan.tag_rate * slower)
+
+
+def _read(towers: Towers, prepared: Prepared, rows: I64) -> Tensor:
+    """As ``read_words`` of some videos, [B, D]: texts of about one length together, little padding.
+
+    Half of the texts are under a third as long as the longest, and reading is what training costs.
+    """
+    order = np.argsort([len(prepared.texts[row]) for row in rows.tolist()], kind="stable")
+    read = [
+        towers.video.bert(*prepared.words(rows[order[start : start + TEXTS_AT_ONCE]]))
+        for start in range(0, len(rows), TEXTS_AT_ONCE)
+    ]
+    return torch.cat(read)[torch.from_numpy(np.argsort(order))]
 
 
 def _fuse(towers: Towers, prepared: Prepared, rows: I64, read: Tensor) -> Tensor:
