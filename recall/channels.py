@@ -64,7 +64,7 @@ UNTRAINED: Mapping[Channel, tuple[tuple[float, float], ...]] = {
     Channel.TEXT: (_SHARE, _COSINE, _SHARE, _COSINE, _CERTAIN, _COSINE, _PRIOR),
     Channel.VISUAL: (_SHARE, _COSINE, _COSINE, _PRIOR),
     Channel.AUDIO: (_SHARE, _COSINE, _PRIOR),
-    Channel.CLASSIFIER: (_LOG_ODDS, _CERTAIN, _SHARE, _CERTAIN, _PRIOR),
+    Channel.CLASSIFIER: (_LOG_ODDS, _CERTAIN, _SHARE, _SHARE, _PRIOR),
     Channel.MULTIMODAL: (_SHARE, _COSINE, _PRIOR),
 }
 WORDS_COLUMN = 1  # of the classifier's columns: the linear model on words

@@ -1,8 +1,9 @@
 """One linear model a tag over everything that is known of a video, solved instead of trained.
 
 A video's vector is its embeddings side by side (:func:`joined`); a tag's score is the product of
-its vector with the video's, plus a bias: about the chance that the video has the tag. Over a large
-vocabulary the vectors are first projected to fewer dimensions, and the best tags are searched for.
+its vector with the video's: how much likelier the tag is than its share of all videos, rare tags
+weighed up. Over a large vocabulary the vectors are first projected to fewer dimensions, and the
+best tags are searched for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recall.arrays import pack_rows, read_arrays, unpack_rows, write_arrays
+from recall.arrays import Array, pack_rows, read_arrays, unpack_rows, write_arrays
 from recall.index import VectorIndex
 from recall.proposals import Proposals
 from recall.views import Spaces, Views, unit
@@ -26,6 +27,8 @@ MOST_WEIGHTS = 16_000_000
 FEWEST_DIMENSIONS = 256
 SOUND = 0.5
 """How long a sound's vector is beside those of words and picture: it says less."""
+
+_BITS = 4  # a number of a tag's vector
 
 
 def joined(views: Views, spaces: Spaces) -> F32:
@@ -49,67 +52,64 @@ def dimensions(tags: int, width: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearClassifier:
-    """``projection`` float32 [D, r], or None where r is D. ``bias`` float32 [V].
+    """``projection`` float32 [D, r], or None where r is D.
 
-    ``vectors`` float32 [V, r]; over a large vocabulary an index of [vector | bias] instead.
+    ``vectors`` float32 [V, r], zeros for a tag never seen; over a large vocabulary an index.
     """
 
     projection: F32 | None
-    bias: F32
     vectors: F32 | VectorIndex
 
     @classmethod
-    def build(
-        cls, projection: F32 | None, vectors: F32, bias: F32, *, seed: int = 0
-    ) -> LinearClassifier:
+    def build(cls, projection: F32 | None, vectors: F32, *, seed: int = 0) -> LinearClassifier:
         """With a search index where the vocabulary is large."""
         if len(vectors) <= SCORED_IN_FULL_UP_TO:
-            return cls(projection, bias, vectors)
-        rows = np.concatenate([vectors, bias[:, None]], axis=1)
-        return cls(projection, bias, VectorIndex.build(rows, np.arange(len(rows)), seed=seed))
+            return cls(projection, vectors)
+        return cls(projection, VectorIndex.build(vectors, np.arange(len(vectors)), seed=seed))
 
     def best(self, videos: F32, keep: int, rows: I64) -> Proposals:
-        """The ``keep`` best tags of ``videos`` float32 [n, D]; ``rows`` [n] says which they are."""
+        """The ``keep`` best tags that each video speaks for: those with a score above zero.
+
+        ``videos`` float32 [n, D]; ``rows`` int64 [n] says which they are.
+        """
         seen: F32 = videos if self.projection is None else videos @ self.projection
-        if not isinstance(self.vectors, VectorIndex):
-            scores = (seen @ self.vectors.T + self.bias).astype(np.float32)
-            return Proposals.of_dense(scores, keep, rows)
-        ones = np.ones((len(seen), 1), dtype=np.float32)
-        found = self.vectors.search(np.concatenate([seen, ones], axis=1), keep)
-        return Proposals.of_found(*found, rows)
+        if isinstance(self.vectors, VectorIndex):
+            found = Proposals.of_found(*self.vectors.search(seen, keep), rows)
+        else:
+            found = Proposals.of_dense((seen @ self.vectors.T).astype(np.float32), keep, rows)
+        return found.where(found.score > 0)
 
     def widened(self, width: int) -> LinearClassifier:
-        """For a vocabulary that has grown: a new tag has the lowest bias and no vector."""
-        new = np.arange(len(self.bias), width)
-        more = np.full(len(new), self.bias.min(initial=0.0), dtype=np.float32)
-        vectors: F32 | VectorIndex
+        """For a vocabulary that has grown: nothing speaks for the new tags."""
         if isinstance(self.vectors, VectorIndex):
-            rows = np.zeros((len(new), self.vectors.delta.shape[1]), dtype=np.float32)
-            rows[:, -1] = more
-            vectors = self.vectors.added(rows, new)
-        else:
-            vectors = np.pad(self.vectors, ((0, len(new)), (0, 0)))
-        return LinearClassifier(self.projection, np.concatenate([self.bias, more]), vectors)
+            return self
+        new = width - len(self.vectors)
+        return LinearClassifier(self.projection, np.pad(self.vectors, ((0, new), (0, 0))))
+
+    def rounded(self) -> LinearClassifier:
+        """As it will be read back, so that what is fitted upon it is fitted upon what serves."""
+        if isinstance(self.vectors, VectorIndex):
+            return self
+        kept = unpack_rows("vectors", pack_rows("vectors", self.vectors, bits=_BITS))
+        return LinearClassifier(self.projection, kept)
 
     def save(self, folder: Path) -> None:
         """Write into a new folder; vectors at four bits a number."""
-        arrays: dict[str, npt.NDArray[np.generic]] = {"bias": self.bias}
-        if self.projection is not None:
-            arrays["projection"] = self.projection.astype(np.float16)
+        none = np.zeros((0, 0), dtype=np.float16)
+        projection = none if self.projection is None else self.projection.astype(np.float16)
+        arrays: dict[str, Array] = {"projection": projection}
         if isinstance(self.vectors, VectorIndex):
             self.vectors.save(folder / "search")
         else:
-            arrays |= pack_rows("vectors", self.vectors, bits=4)
+            arrays |= pack_rows("vectors", self.vectors, bits=_BITS)
         write_arrays(folder, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> LinearClassifier:
         """Read what :meth:`save` wrote; raises BundleError."""
-        arrays = read_arrays(folder)
-        projection = arrays.get("projection")
-        search = folder / "search"
+        search, arrays = folder / "search", read_arrays(folder)
+        projection = arrays["projection"]
         return cls(
-            None if projection is None else projection.astype(np.float32),
-            np.asarray(arrays["bias"]),
+            projection.astype(np.float32) if projection.size else None,
             VectorIndex.load(search) if search.is_dir() else unpack_rows("vectors", arrays),
         )

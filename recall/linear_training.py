@@ -17,6 +17,8 @@ from recall.ragged import Ragged
 F32 = npt.NDArray[np.float32]
 
 PENALTY = 1.5
+RARITY = 0.25
+"""The penalty shrinks rare tags most: a tag of n videos is weighed by (1 + n) ** -RARITY."""
 _LARGEST_DENSE = 32_000_000
 _VIDEOS_AT_ONCE = 16_384
 
@@ -41,22 +43,24 @@ def train_linear(
         (np.ones(len(labels.values), dtype=np.float32), labels.values, labels.starts),
         shape=(len(labels), tags),
     ).T.tocsr()
-    bias = (np.bincount(labels.values, minlength=tags) / max(len(videos), 1)).astype(np.float32)
+    counts = np.bincount(labels.values, minlength=tags)
+    share = (counts / max(len(videos), 1)).astype(np.float32)
     rank = rank or dimensions(tags, width)
     projection = None
     if rank == width:
         solved = scipy.linalg.cho_solve((factor, True), videos.T, check_finite=False).T
     else:
-        projection = _projection(videos, holders, bias, factor, rank)
+        projection = _projection(videos, holders, share, factor, rank)
         solved = videos @ projection
     vectors = np.empty((tags, rank), dtype=np.float32)
     for part in _slices(tags, width):
-        vectors[part] = _sums(holders[part], bias[part], solved)
-    return LinearClassifier.build(projection, vectors, bias, seed=seed)
+        vectors[part] = _sums(holders[part], share[part], solved)
+    vectors *= ((1 + counts) ** -RARITY).astype(np.float32)[:, None]
+    return LinearClassifier.build(projection, vectors, seed=seed)
 
 
 def _projection(
-    videos: F32, holders: scipy.sparse.csr_matrix, bias: F32, factor: F32, rank: int
+    videos: F32, holders: scipy.sparse.csr_matrix, share: F32, factor: F32, rank: int
 ) -> F32:
     """float32 [D, rank]: where the solutions of all tags spread most, in the penalty's own metric.
 
@@ -65,8 +69,8 @@ def _projection(
     """
     width = videos.shape[1]
     between = np.zeros((width, width), dtype=np.float32)
-    for part in _slices(len(bias), width):
-        sums = _sums(holders[part], bias[part], videos)
+    for part in _slices(len(share), width):
+        sums = _sums(holders[part], share[part], videos)
         white = scipy.linalg.solve_triangular(factor, sums.T, lower=True, check_finite=False)
         between += white @ white.T
     _, axes = scipy.linalg.eigh(between, subset_by_index=(width - rank, width - 1))
@@ -76,9 +80,9 @@ def _projection(
     return projection
 
 
-def _sums(holders: scipy.sparse.csr_matrix, bias: F32, vectors: F32) -> F32:
+def _sums(holders: scipy.sparse.csr_matrix, share: F32, vectors: F32) -> F32:
     """float32 [T, d]: each tag's sum of its videos' vectors, less its share of the whole sum."""
-    sums: F32 = holders @ vectors - bias[:, None] * vectors.sum(axis=0)
+    sums: F32 = holders @ vectors - share[:, None] * vectors.sum(axis=0)
     return sums
 
 

@@ -285,7 +285,7 @@ class _Trainer:
         words = train_words(
             word_rows.take(spoken), labels.take(spoken), len(space), len(base.prior)
         )
-        linear = train_linear(self.joined[rows], labels, len(base.prior), seed=self.seed)
+        linear = train_linear(self.joined[rows], labels, len(base.prior), seed=self.seed).rounded()
         channels = replace(
             base,
             classifier=classifier,

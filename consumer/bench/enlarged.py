@@ -190,4 +190,4 @@ def _linear(
     rows = np.arange(tags) % base
     noise = random.standard_normal((tags, vectors.shape[1]), dtype=np.float32)
     noise *= np.float32(0.1 * vectors.std())
-    return LinearClassifier.build(projection, vectors[rows] + noise, old.bias[rows], seed=seed)
+    return LinearClassifier.build(projection, vectors[rows] + noise, seed=seed)
