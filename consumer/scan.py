@@ -35,8 +35,11 @@ class Stretch:
 
 
 def scanner(settings: Settings) -> Consumer:
-    """A consumer that says where a partition ends."""
-    return reader(settings, **{"enable.partition.eof": True})
+    """A consumer that says where a partition ends.
+
+    It goes from partition to partition, and each waits for the last one's fetch: keep that short.
+    """
+    return reader(settings, **{"enable.partition.eof": True, "fetch.wait.max.ms": 10})
 
 
 def whole(client: Consumer, partition: Partition) -> Stretch:

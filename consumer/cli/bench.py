@@ -117,29 +117,44 @@ def rank(bundle: Path, candidates: int, threads: int, json_file: Path | None) ->
 @samples_option
 @bootstrap_option
 @click.option("--uploads", type=click.IntRange(1), default=200, show_default=True, help="How many.")
+@click.option("--replay", is_flag=True, help="Measure replay out of a feature store instead.")
 @json_option
 def worker(
-    bundle: Path, samples: Path, bootstrap: str | None, uploads: int, json_file: Path | None
+    bundle: Path,
+    samples: Path,
+    bootstrap: str | None,
+    uploads: int,
+    replay: bool,
+    json_file: Path | None,
 ) -> None:
     """The worker with Kafka, beside the same videos without.
 
+    With --replay: what was uploaded is tagged again, beside recall and ranking alone on the same
+    features. A corpus file does as --samples, too.
     REELTAG_DELIVERY=exactly_once measures transactions; that takes a real broker (--bootstrap).
 
     \b
     Example:
       reeltag bench worker --bundle deploy/starter --bootstrap localhost:9092
     """
-    from consumer.bench.worker import bench_worker
+    from tempfile import TemporaryDirectory
+
+    from consumer.bench.worker import bench_replay, bench_worker
     from consumer.demo.broker import open_broker
     from consumer.demo.plan import read_samples
 
     log = Path("build/bench/worker.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     cores = os.cpu_count() or 1
-    with open_broker(bootstrap) as broker:
-        row = bench_worker(bundle, read_samples(samples), broker, uploads, cores, log)
-    _finish([row], {"videos_per_second": 1000 / row.milliseconds}, json_file)
-    click.echo(f"{1000 / row.milliseconds:.2f} videos a second")
+    clips = read_samples(samples)
+    with open_broker(bootstrap) as broker, TemporaryDirectory() as store:
+        if replay:
+            row = bench_replay(bundle, clips, broker, uploads, cores, log, Path(store))
+        else:
+            row = bench_worker(bundle, clips, broker, uploads, cores, log)
+    rate, alone = 1000 / row.milliseconds, 1000 / row.raw_milliseconds
+    _finish([row], {"videos_per_second": rate, "alone_videos_per_second": alone}, json_file)
+    click.echo(f"{rate:.2f} videos a second, {rate / alone:.2f} of the {alone:.2f} without Kafka")
 
 
 def _finish(rows: list[Any], figures: Mapping[str, Any], json_file: Path | None) -> None:
