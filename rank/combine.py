@@ -1,7 +1,9 @@
 """The last, simple stage: what the channels, the hints and the ranker say, as one logit.
 
-The mean of two models on the same columns: a ridge logistic regression on bounded transforms of
-them, which holds up on a handful of videos, and gradient-boosted trees, which are better on many.
+The mean of two models: a ridge logistic regression on bounded transforms of the columns, which
+holds up on a handful of videos, and gradient-boosted trees, which are better on many. The trees
+look at the company of a candidate too: what tags go with it, and how likely the regression finds
+those (``rank.together``).
 """
 
 from __future__ import annotations
@@ -14,12 +16,17 @@ import numpy.typing as npt
 
 from encoders.errors import BundleError
 from encoders.features import F32
+from rank.calibration import sigmoid
+from rank.together import Together
 from rank.trees import Trees
 
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 
 TREES = "trees.npz"
 LINEAR = "linear.npz"
+TOGETHER = "together.npz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +58,26 @@ class Combiner:
 
     linear: Linear
     trees: Trees
+    together: Together
     share: float
 
-    def __call__(self, rows: F32) -> F64:
-        """The logit of each row, float64 [n]."""
-        found = (1 - self.share) * self.linear(rows)
-        if self.share:
-            found = found + self.share * self.trees(rows)
-        return np.asarray(found, np.float64)
+    def __call__(self, rows: F32, tags: I32, video: I64) -> F64:
+        """The logit of each candidate, float64 [n].
+
+        ``rows`` float32 [n, F], ``tags`` int32 [n], ``video`` int64 [n]: whose it is; a video's
+        candidates stand side by side.
+        """
+        first = self.linear(rows)
+        if not self.share:
+            return first
+        company = self.together.columns(tags, video, sigmoid(first))
+        second = self.trees(np.concatenate([rows, company], axis=1))
+        return np.asarray((1 - self.share) * first + self.share * second, np.float64)
 
     def save(self, folder: Path) -> None:
-        """Write the two models."""
+        """Write the two models and the counts."""
         folder.mkdir(parents=True, exist_ok=True)
+        self.together.save(folder / TOGETHER)
         self.trees.save(folder / TREES)
         with (folder / LINEAR).open("wb") as file:
             np.savez(
@@ -88,4 +103,7 @@ class Combiner:
             raise BundleError(
                 f"the last stage in {folder} can't be read: {error}; train the bundle again"
             ) from error
-        return cls(linear, Trees.load(folder / TREES), share)
+        counts = folder / TOGETHER
+        # The trees of earlier bundles don't look at company, and have no counts beside them.
+        together = Together.load(counts) if counts.exists() else Together.none()
+        return cls(linear, Trees.load(folder / TREES), together, share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +11,32 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from encoders.features import F32
+from rank.calibration import sigmoid
 from rank.columns import COLUMNS, RISING
 from rank.combine import Combiner, Linear
+from rank.together import COMPANY, Together
 from rank.trees import Trees
+from recall.ragged import Ragged
 
 Bools = npt.NDArray[np.bool_]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 FEW = 150  # positives below which trees have nothing to split on
 FEWEST = 5  # positives below which nothing is fitted
 GUESSED: dict[str, float] = {"name": 5.0, "meaning": 4.0, "bridge": 2.0, "text": 2.0, "visual": 1.0}
 """What the columns count for before any label has been seen."""
+FOLDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CombinePlan:
-    """Sizes of the boosted trees, and how strongly the regression is held back."""
+    """Sizes of the boosted trees, and how strongly the regression is held back.
+
+    ``many``: positives from which the trees look at company too. Counts of few labels mislead: with
+    some 3,000 positives, company made one corpus no better and another worse.
+    """
 
     trees: int = 150
     depth: int = 5
@@ -33,30 +44,63 @@ class CombinePlan:
     leaf: int = 30
     ridge: float = 0.1
     share: float = 0.7
+    many: int = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Candidates of many videos: columns float32 [n, F], whether labelled, and whose they are."""
+    """Candidates of many videos, each video's side by side.
+
+    ``rows`` float32 [n, F]: their columns; ``labelled`` bool [n]; ``tags`` int32 [n]; ``video``
+    int64 [n]: whose they are.
+    """
 
     rows: F32
     labelled: Bools
+    tags: I32
     video: I64
 
-    def of(self, videos: I64) -> Examples:
-        """The candidates of some videos."""
-        kept = np.isin(self.video, videos)
-        return Examples(self.rows[kept], self.labelled[kept], self.video[kept])
+    def take(self, kept: Bools) -> Examples:
+        """Some of them."""
+        return Examples(self.rows[kept], self.labelled[kept], self.tags[kept], self.video[kept])
 
 
-def fit(examples: Examples, plan: CombinePlan, *, seed: int) -> Combiner:
-    """Train both models on the same candidates."""
-    if examples.labelled.sum() < FEWEST:
+def fit(
+    examples: Examples, labels: Ragged[np.int32], groups: I64, plan: CombinePlan, *, seed: int
+) -> Combiner:
+    """Train both models on the same candidates.
+
+    ``labels`` and ``groups`` (int64): of each video number, its tags and the component of sources
+    that it belongs to.
+    """
+    positives = int(examples.labelled.sum())
+    if positives < FEWEST:
         return untrained()
     linear = fit_linear(examples, plan)
-    if examples.labelled.sum() < FEW:
-        return Combiner(linear, no_trees(), 0.0)
-    return Combiner(linear, fit_trees(examples, plan, seed=seed), plan.share)
+    if positives < FEW:
+        return Combiner(linear, no_trees(), Together.none(), 0.0)
+    rows, together = examples.rows, Together.none()
+    if positives >= plan.many:
+        rows = np.concatenate([rows, company(examples, labels, groups, plan, seed)], axis=1)
+        together = Together.of(labels)
+    trees = fit_trees(rows, examples.labelled, plan, seed=seed)
+    return Combiner(linear, trees, together, plan.share)
+
+
+def company(
+    examples: Examples, labels: Ragged[np.int32], groups: I64, plan: CombinePlan, seed: int
+) -> F32:
+    """COMPANY as a new video would have it: counts and first opinion never saw the component."""
+    found = np.zeros((len(examples.rows), len(COMPANY)), np.float32)
+    for held in folds_of(groups, FOLDS, seed):
+        own = held[examples.video]
+        if not own.any() or not examples.labelled[~own].any():
+            continue
+        first = fit_linear(examples.take(~own), plan)(examples.rows[own])
+        found[own] = Together.of(without(labels, held)).columns(
+            examples.tags[own], examples.video[own], sigmoid(first)
+        )
+    return found
 
 
 def fit_linear(examples: Examples, plan: CombinePlan) -> Linear:
@@ -72,7 +116,7 @@ def fit_linear(examples: Examples, plan: CombinePlan) -> Linear:
     return Linear(linear.mean, linear.spread, model.coef_[0], float(model.intercept_[0]))
 
 
-def fit_trees(examples: Examples, plan: CombinePlan, *, seed: int) -> Trees:
+def fit_trees(rows: F32, labelled: Bools, plan: CombinePlan, *, seed: int) -> Trees:
     """Gradient boosting in which better evidence never lowers a probability."""
     model = HistGradientBoostingClassifier(
         max_iter=plan.trees,
@@ -81,13 +125,13 @@ def fit_trees(examples: Examples, plan: CombinePlan, *, seed: int) -> Trees:
         learning_rate=plan.rate,
         min_samples_leaf=plan.leaf,
         l2_regularization=1.0,
-        monotonic_cst=list(RISING),
+        monotonic_cst=[*RISING, *(0 for _ in COMPANY)][: rows.shape[1]],
         early_stopping=False,
         random_state=seed,
     )
     # A column that is unknown for every candidate can't be binned, and tells nothing.
-    silent = np.isnan(examples.rows).all(axis=0)
-    model.fit(np.where(silent, np.float32(0), examples.rows), examples.labelled)
+    silent = np.isnan(rows).all(axis=0)
+    model.fit(np.where(silent, np.float32(0), rows), labelled)
     return as_arrays(model)
 
 
@@ -120,7 +164,9 @@ def untrained() -> Combiner:
     weights = np.zeros(2 * count)
     for name, weight in GUESSED.items():
         weights[COLUMNS.index(name)] = weight
-    return Combiner(Linear(np.zeros(count), np.ones(count), weights, -5.0), no_trees(), 0.0)
+    return Combiner(
+        Linear(np.zeros(count), np.ones(count), weights, -5.0), no_trees(), Together.none(), 0.0
+    )
 
 
 def no_trees() -> Trees:
@@ -131,20 +177,33 @@ def no_trees() -> Trees:
 
 
 def cross_fit(
-    examples: Examples, plan: CombinePlan, groups: I64, *, folds: int, seed: int
-) -> npt.NDArray[np.float64]:
-    """Logits float64 [n] of each candidate by a model that never saw its component.
-
-    ``groups`` int64, one a video number: the component of sources of ``examples.video``.
-    """
-    component = groups[examples.video]
-    names = np.unique(component)
-    fold_of = np.random.default_rng(seed).permutation(len(names)) % folds
-    fold = fold_of[np.searchsorted(names, component)]
-    logits = np.zeros(len(fold))
-    for number in range(folds):
-        held = fold == number
-        if held.any() and not held.all():
-            rest = Examples(examples.rows[~held], examples.labelled[~held], examples.video[~held])
-            logits[held] = fit(rest, plan, seed=seed)(examples.rows[held])
+    examples: Examples,
+    labels: Ragged[np.int32],
+    groups: I64,
+    plan: CombinePlan,
+    *,
+    folds: int,
+    seed: int,
+) -> F64:
+    """Logits float64 [n] of each candidate by a model that never saw its component."""
+    logits = np.zeros(len(examples.rows))
+    for held in folds_of(groups, folds, seed):
+        own = held[examples.video]
+        if own.any() and not own.all():
+            model = fit(examples.take(~own), without(labels, held), groups, plan, seed=seed)
+            logits[own] = model(examples.rows[own], examples.tags[own], examples.video[own])
     return logits
+
+
+def folds_of(groups: I64, folds: int, seed: int) -> Iterator[Bools]:
+    """Which videos each fold holds out, bool [N]; a group is never split."""
+    names, place = np.unique(groups, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(len(names)) % folds)[place]
+    return (fold == number for number in range(folds))
+
+
+def without(labels: Ragged[np.int32], held: Bools) -> Ragged[np.int32]:
+    """The same lists, those of held-out videos emptied."""
+    lengths = np.where(held, 0, labels.lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Ragged(labels.values[np.repeat(~held, labels.lengths)], starts)

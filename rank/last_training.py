@@ -17,6 +17,7 @@ from rank.operating import Kind, Operating, OperatingPoint, Validation
 from rank.threshold import TAGS_PER_VIDEO, for_tags_per_video
 from recall.candidates import CandidateSet
 from recall.dataset import Dataset
+from recall.ragged import Ragged
 
 F64 = npt.NDArray[np.float64]
 
@@ -42,6 +43,7 @@ def examples_of(
     return Examples(
         np.concatenate([np.zeros((0, len(COLUMNS)), np.float32), *tables]),
         np.concatenate([np.zeros(0, bool), *labelled]),
+        np.concatenate([np.zeros(0, np.int32), *(candidates[r].tags for r in rows.tolist())]),
         np.repeat(rows, [len(table) for table in tables]),
     )
 
@@ -56,6 +58,7 @@ def sample(videos: Dataset, candidates: Sequence[CandidateSet], *, seed: int) ->
 
 def train_last(
     training: Examples,
+    training_labels: Ragged[np.int32],
     training_components: I64,
     validation: Examples,
     videos: int,
@@ -65,17 +68,21 @@ def train_last(
 ) -> LastStage:
     """Fit the combiner on training videos seen as strangers, the rest on validation videos.
 
-    ``training_components``: a component for each video number in ``training``. ``videos``: how many
-    validation videos there are. Where validation has too little to say, the training videos'
-    cross-fitted logits calibrate instead.
+    ``training_labels`` and ``training_components``: of each video number in ``training``, its tags
+    and its component. ``videos``: how many validation videos there are. Where validation has too
+    little to say, the training videos' cross-fitted logits calibrate instead.
     """
-    combiner = combining.fit(training, plan, seed=seed)
-    judged, logits, count = validation, combiner(validation.rows), videos
+    combiner = combining.fit(training, training_labels, training_components, plan, seed=seed)
+    judged, count = validation, videos
+    logits = combiner(validation.rows, validation.tags, validation.video)
     if validation.labelled.sum() < FEWEST_RIGHT:
-        held = combining.cross_fit(training, plan, training_components, folds=5, seed=seed)
+        held = combining.cross_fit(
+            training, training_labels, training_components, plan, folds=5, seed=seed
+        )
         judged = Examples(
             np.concatenate([validation.rows, training.rows]),
             np.concatenate([validation.labelled, training.labelled]),
+            np.concatenate([validation.tags, training.tags]),
             np.concatenate([validation.video, training.video + videos]),
         )
         logits = np.concatenate([logits, held])

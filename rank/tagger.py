@@ -137,7 +137,9 @@ class Tagger:
         counts = np.cumsum([0, *(len(each) for each in rows)])
         if not counts[-1]:
             return [(np.zeros(0), each) for each in logits]
-        scores = self.operating.calibration(self.combiner(np.concatenate(rows)))
+        tags = np.concatenate([each.tags for each in found])
+        video = np.repeat(np.arange(len(batch)), np.diff(counts))
+        scores = self.operating.calibration(self.combiner(np.concatenate(rows), tags, video))
         return [
             (scores[start:end], each)
             for start, end, each in zip(counts, counts[1:], logits, strict=False)

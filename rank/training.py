@@ -256,6 +256,7 @@ def _last(
     served = Ranker.load(ranker / RANKER, encoders.word_embeddings)
     stage = last_training.train_last(
         last_training.examples_of(training, candidates, logits, rows),
+        training.labels,
         training.component.astype(np.int64),
         last_training.examples_of(
             validation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from encoders.features import Features, Modality, State, Words
 from rank import calibration, combining, threshold
 from rank.columns import COLUMNS, RISING, below_best, columns, places
 from rank.combine import Combiner
+from rank.together import COMPANY
 from rank.trees import Trees
 from recall.candidates import CHANNELS, HINTS, CandidateSet
+from recall.ragged import Ragged
 
 pytestmark = pytest.mark.train
 
@@ -31,7 +34,29 @@ def examples(count: int, *, seed: int = 0) -> combining.Examples:
     rows[random.random(rows.shape) < 0.3] = np.nan
     filled = np.nan_to_num(rows).astype(np.float64)
     chance = calibration.sigmoid(2 * filled[:, 0] + filled[:, 11] - 2)
-    return combining.Examples(rows, random.random(count) < chance, np.arange(count) // 20)
+    return combining.Examples(
+        rows,
+        random.random(count) < chance,
+        np.tile(np.arange(20, dtype=np.int32), count // 20),
+        np.arange(count) // 20,
+    )
+
+
+def fitted(some: combining.Examples) -> Combiner:
+    """A combiner of videos that are each a component of their own."""
+    labels = labels_of(some)
+    return combining.fit(some, labels, np.arange(len(labels)), combining.CombinePlan(), seed=0)
+
+
+def logits(combiner: Combiner, some: combining.Examples) -> npt.NDArray[np.float64]:
+    return combiner(some.rows, some.tags, some.video)
+
+
+def labels_of(some: combining.Examples) -> Ragged[np.int32]:
+    videos = int(some.video.max()) + 1
+    return Ragged.of(
+        [some.tags[some.labelled & (some.video == video)] for video in range(videos)], np.int32
+    )
 
 
 def test_a_row_for_each_candidate_and_a_name_for_each_column() -> None:
@@ -85,46 +110,69 @@ def test_a_tree_may_ask_only_whether_a_value_is_known() -> None:
 
 
 def test_better_evidence_never_lowers_a_score() -> None:
-    combiner = combining.fit(examples(3000), combining.CombinePlan(), seed=0)
+    combiner = fitted(examples(3000))
     rows = examples(50, seed=1).rows
+    alone = np.zeros((50, len(COMPANY)), np.float32)
     risen = np.where(np.array(RISING) == 1, rows + 1, rows).astype(np.float32)
-    assert (combiner.trees(risen) >= combiner.trees(rows) - 1e-9).all()
+    before, after = (combiner.trees(np.hstack([each, alone])) for each in (rows, risen))
+    assert (after >= before - 1e-9).all()
+
+
+def test_company_counts_where_labels_are_many() -> None:
+    """Tags 10 to 19 have the labels of tags 0 to 9, and nothing but their company gives it away."""
+    videos = 400
+    labelled = np.random.default_rng(7).random((videos, 10)) < 0.2
+    some = examples(videos * 20)
+    rows = some.rows.copy()
+    rows[:, 0] = np.where(labelled, 3, np.nan).repeat(2, axis=0).ravel()
+    rows.reshape(videos, 20, -1)[:, 10:, 0] = np.nan
+    some = replace(some, rows=rows, labelled=np.tile(labelled, 2).ravel())
+    hidden = some.tags >= 10
+    gaps = {}
+    for many in (1, 10**9):
+        plan = combining.CombinePlan(many=many, trees=40)
+        found = logits(combining.fit(some, labels_of(some), np.arange(videos), plan, seed=0), some)
+        gaps[many] = found[hidden & some.labelled].mean() - found[hidden & ~some.labelled].mean()
+    assert gaps[1] > gaps[10**9] + 1
 
 
 def test_a_column_that_is_unknown_for_every_candidate_is_passed_over() -> None:
     some = examples(800)
     rows = some.rows.copy()
     rows[:, COLUMNS.index("uploader")] = np.nan
-    combiner = combining.fit(
-        combining.Examples(rows, some.labelled, some.video), combining.CombinePlan(), seed=0
-    )
+    silent = replace(some, rows=rows)
+    combiner = fitted(silent)
     assert combiner.share > 0, "too few examples for trees to be fitted"
-    assert np.isfinite(combiner(rows)).all()
-    np.testing.assert_array_equal(combiner.trees(some.rows), combiner.trees(rows))
+    assert np.isfinite(logits(combiner, silent)).all()
+    alone = np.zeros((len(rows), len(COMPANY)), np.float32)
+    known, unknown = (combiner.trees(np.hstack([each, alone])) for each in (some.rows, rows))
+    np.testing.assert_array_equal(known, unknown)
 
 
 def test_a_handful_of_examples_is_enough_to_fit(tmp_path: Path) -> None:
     few = examples(40)
-    combiner = combining.fit(few, combining.CombinePlan(), seed=0)
+    combiner = fitted(few)
     combiner.save(tmp_path)
     again = Combiner.load(tmp_path)
-    np.testing.assert_array_equal(again(few.rows), combiner(few.rows))
-    none = combining.Examples(few.rows, np.zeros(40, bool), few.video)
-    guessed = combining.fit(none, combining.CombinePlan(), seed=0)
+    np.testing.assert_array_equal(logits(again, few), logits(combiner, few))
+    guessed = fitted(replace(few, labelled=np.zeros(40, bool)))
     named, unnamed = few.rows.copy(), few.rows.copy()
     named[:, COLUMNS.index("name")], unnamed[:, COLUMNS.index("name")] = 1, 0
-    assert (guessed(named) > guessed(unnamed)).all()
+    assert (
+        logits(guessed, replace(few, rows=named)) > logits(guessed, replace(few, rows=unnamed))
+    ).all()
 
 
 def test_cross_fitting_never_scores_what_it_trained_on() -> None:
     """With labels that are pure noise, scores of held-out rows can't tell them."""
     random = np.random.default_rng(0)
     noise = examples(2000)
-    noise = combining.Examples(noise.rows, random.random(2000) < 0.5, noise.video)
-    groups = np.arange(100)
-    scores = combining.cross_fit(noise, combining.CombinePlan(), groups, folds=4, seed=0)
+    noise = replace(noise, labelled=random.random(2000) < 0.5)
+    scores = combining.cross_fit(
+        noise, labels_of(noise), np.arange(100), combining.CombinePlan(), folds=4, seed=0
+    )
     gap = scores[noise.labelled].mean() - scores[~noise.labelled].mean()
-    own = combining.fit(noise, combining.CombinePlan(), seed=0)(noise.rows)
+    own = logits(fitted(noise), noise)
     assert abs(gap) < 0.1 < own[noise.labelled].mean() - own[~noise.labelled].mean()
 
 
