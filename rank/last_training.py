@@ -96,5 +96,5 @@ def train_last(
     return LastStage(
         combiner,
         Operating(fitted, point),
-        Validation(scores, judged.labelled, judged.video, count),
+        Validation(scores, judged.labelled, judged.tags, judged.video, count),
     )

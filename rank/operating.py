@@ -17,6 +17,7 @@ from rank.calibration import Calibration
 
 F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 OPERATING = "operating.json"
@@ -46,11 +47,13 @@ class OperatingPoint:
 class Validation:
     """Scores of the validation candidates, kept so that a threshold can be chosen again.
 
-    ``score`` float64 [n], ``right`` bool [n], ``video`` int64 [n]; ``videos``: how many there are.
+    ``score`` float64 [n], ``right`` bool [n], ``tag`` int32 [n] (place in the vocabulary; -1 where
+    an earlier bundle didn't keep it), ``video`` int64 [n]; ``videos``: how many there are.
     """
 
     score: F64
     right: Bools
+    tag: I32
     video: I64
     videos: int
 
@@ -63,6 +66,7 @@ class Validation:
                 allow_pickle=False,
                 score=self.score[kept],
                 right=self.right[kept],
+                tag=self.tag[kept],
                 video=self.video[kept].astype(np.int32),
                 videos=np.int64(self.videos),
             )
@@ -72,9 +76,11 @@ class Validation:
         """Read what :meth:`save` wrote."""
         try:
             with np.load(path, allow_pickle=False) as stored:
+                score = stored["score"]
                 return cls(
-                    stored["score"],
+                    score,
                     stored["right"],
+                    stored.get("tag", np.full(len(score), -1, np.int32)),
                     stored["video"].astype(np.int64),
                     int(stored["videos"]),
                 )

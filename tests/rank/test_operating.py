@@ -9,14 +9,15 @@ import pytest
 
 from encoders.errors import BundleError, SettingError
 from rank.calibration import Calibration
-from rank.operating import Kind, Operating, OperatingPoint, Validation, choose
+from rank.operating import KEPT_FROM, Kind, Operating, OperatingPoint, Validation, choose
 
 
 @pytest.fixture
 def validation() -> Validation:
     random = np.random.default_rng(0)
     score = random.random(6000)
-    return Validation(score, random.random(6000) < score, np.repeat(np.arange(300), 20), 300)
+    tag = np.tile(np.arange(20, dtype=np.int32), 300)
+    return Validation(score, random.random(6000) < score, tag, np.repeat(np.arange(300), 20), 300)
 
 
 def test_so_many_tags_a_video(validation: Validation) -> None:
@@ -57,6 +58,7 @@ def test_it_comes_back_from_disk(validation: Validation, tmp_path: Path) -> None
     assert Operating.load(tmp_path) == operating
     validation.save(tmp_path / "validation.npz")
     again = Validation.load(tmp_path / "validation.npz")
+    np.testing.assert_array_equal(again.tag, validation.tag[validation.score >= KEPT_FROM])
     assert choose(Kind.TAGS_PER_VIDEO, 3.12, again) == point
     (tmp_path / "operating.json").write_text("{}")
     with pytest.raises(BundleError):
