@@ -36,7 +36,7 @@ class CombinePlan:
     """Sizes of the boosted trees, and how strongly the regression is held back.
 
     ``many``: positives from which the trees look at company too. Counts of few labels mislead: with
-    some 3,000 positives, company made one corpus no better and another worse.
+    the labels of 936 videos, company made one corpus no better and another worse.
     """
 
     trees: int = 150

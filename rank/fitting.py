@@ -287,7 +287,7 @@ class _Trainer:
 def _read(towers: Towers, prepared: Prepared, rows: I64) -> Tensor:
     """As ``read_words`` of some videos, [B, D]: texts of about one length together, little padding.
 
-    Half of the texts are under a third as long as the longest, and reading is what training costs.
+    The middle text is about a third as long as the longest, and reading is what training costs.
     """
     order = np.argsort([len(prepared.texts[row]) for row in rows.tolist()], kind="stable")
     read = [
