@@ -73,12 +73,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A new bundle, what was read for it, and what it reached."""
+    """A new bundle, what was read for it, and what it reached.
+
+    ``recall`` and ``ranker``: the folders of these stages, with what the last one learned from.
+    """
 
     bundle: Bundle
     corpus: Corpus
     gathered: Gathered
     evaluation: Evaluation
+    recall: Path
+    ranker: Path
 
 
 def train(
@@ -147,7 +152,8 @@ def train(
             version=version,
             newer_than=before,
         )
-    return Trained(Bundle(out, sealed.manifest), corpus, gathered, evaluation)
+    made = Bundle(out, sealed.manifest)
+    return Trained(made, corpus, gathered, evaluation, recall, ranker)
 
 
 def _check(corpus: Corpus, *, needs_labels: bool) -> None:
