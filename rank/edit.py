@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,29 +27,46 @@ from recall.vocabulary import Tag, Vocabulary
 Change = Callable[[Vocabulary], Vocabulary]
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A tag that was never trained, known by its name, aliases, description and examples.
+
+    ``examples``: (video id, features) of videos that have the tag.
+    """
+
+    tag: Tag
+    examples: Sequence[tuple[str, Features]] = ()
+
+
 def add(
     folder: Path,
     tag: Tag,
     encoders: Encoders,
     examples: Sequence[tuple[str, Features]] = (),
 ) -> Bundle:
-    """Add a tag that was never trained, known by its name, aliases, description and examples.
+    """Add one tag; see :func:`add_all`."""
+    return add_all(folder, [Addition(tag, examples)], encoders)
 
-    ``examples``: (video id, features) of videos that have the tag. Raises CorpusError where the
-    vocabulary has it already.
+
+def add_all(folder: Path, additions: Sequence[Addition], encoders: Encoders) -> Bundle:
+    """Add tags that were never trained, parents before those that name them.
+
+    Raises CorpusError where the vocabulary has one of them already.
     """
     bundle = open_bundle(folder)
-    alone = Vocabulary((Tag(tag.tag_id, tag.name, tag.aliases, tag.description),))
+    alone = Vocabulary(tuple(replace(item.tag, parents=()) for item in additions))
     bridge = name_vectors(alone, encoders.names)
     meaning = name_vectors(alone, encoders.sentences)
-    recaller = load_recaller(bundle.recall).with_tag(tag, meaning[0], bridge[0], examples)
+    recaller = load_recaller(bundle.recall)
     ranker = Ranker.load(bundle.ranker, encoders.word_embeddings)
-    vector = ranker.name_vectors(bridge)
-    if examples:
-        shown = ranker.vectors([features for _, features in examples]).mean(0, keepdims=True)
-        vector = vector + shown
-        vector /= np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-6)
-    tags = np.concatenate([ranker.tags, vector.astype(np.float16)])
+    vectors = ranker.name_vectors(bridge)
+    for place, item in enumerate(additions):
+        recaller = recaller.with_tag(item.tag, meaning[place], bridge[place], item.examples)
+        if item.examples:
+            shown = ranker.vectors([features for _, features in item.examples]).mean(0)
+            vector = vectors[place] + shown
+            vectors[place] = vector / max(float(np.linalg.norm(vector)), 1e-6)
+    tags = np.concatenate([ranker.tags, vectors.astype(np.float16)])
 
     def write(fresh: Path) -> None:
         _save_recall(recaller, fresh)
@@ -67,11 +85,17 @@ def merge(folder: Path, name: str, into: str) -> Bundle:
     return _with_vocabulary(folder, lambda vocabulary: vocabulary.merge(name, into))
 
 
-def set_operating_point(folder: Path, kind: Kind, target: float) -> Bundle:
-    """Publish at another threshold; raises SettingError where validation can't support it."""
+def set_operating_point(
+    folder: Path, kind: Kind, target: float, *, per_tag: bool = False
+) -> Bundle:
+    """Publish at another threshold, or at one for each tag that validation says enough of.
+
+    Raises SettingError where validation can't support it.
+    """
     bundle = open_bundle(folder)
     old = Operating.load(bundle.last)
-    point = choose(kind, target, Validation.load(bundle.last / VALIDATION))
+    validation = Validation.load(bundle.last / VALIDATION)
+    point = choose(kind, target, validation, per_tag=per_tag)
     new = Operating(old.calibration, point, old.standard)
     return _changed(bundle, lambda fresh: new.save(fresh / LAST))
 

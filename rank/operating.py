@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from encoders.errors import BundleError, SettingError
 from rank import threshold
 from rank.calibration import Calibration
+from rank.per_tag import moved, surpluses, thresholds
 
 F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -36,11 +37,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A tag is published from the score ``threshold`` on; ``target`` is what was asked for."""
+    """A tag is published from the score ``threshold`` on; ``target`` is what was asked for.
+
+    ``own``: by place in the vocabulary, the thresholds of tags that have one of their own. They
+    say what is published; evaluation compares at thresholds that all tags share (``standard``).
+    """
 
     kind: Kind
     target: float
     threshold: float
+    own: Mapping[int, float] = field(default_factory=dict)
+
+    def limits(self, tags: I32) -> F64:
+        """The score that each of these tags needs, float64 [C]."""
+        return np.array([self.own.get(tag, self.threshold) for tag in tags.tolist()], np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +66,12 @@ class Validation:
     tag: I32
     video: I64
     videos: int
+
+    def take(self, kept: Bools, videos: int) -> Validation:
+        """The candidates of some of the videos, and how many videos these are."""
+        return Validation(
+            self.score[kept], self.right[kept], self.tag[kept], self.video[kept], videos
+        )
 
     def save(self, path: Path) -> None:
         """Write one ``.npz``, without candidates that no threshold would publish."""
@@ -115,7 +131,10 @@ class Operating:
             return cls(
                 Calibration(tuple(line["at"]), tuple(line["gives"]), float(line["frequency"])),
                 OperatingPoint(
-                    Kind(point["kind"]), float(point["target"]), float(point["threshold"])
+                    Kind(point["kind"]),
+                    float(point["target"]),
+                    float(point["threshold"]),
+                    {int(tag): float(value) for tag, value in point.get("own", {}).items()},
                 ),
                 {name: float(value) for name, value in found["standard"].items()},
             )
@@ -125,11 +144,18 @@ class Operating:
             ) from error
 
 
-def choose(kind: Kind, target: float, validation: Validation) -> OperatingPoint:
+def choose(
+    kind: Kind, target: float, validation: Validation, *, per_tag: bool = False
+) -> OperatingPoint:
     """The operating point that validation supports; raises SettingError where there is none.
 
-    ``precision`` holds with a confidence of 90 % on videos like those of the corpus.
+    ``precision`` holds with a confidence of 90 % on videos like those of the corpus. ``per_tag``:
+    tags that validation says enough of get a threshold of their own (``rank.per_tag``). One half of
+    the videos then says how far tags are moved, and the other half, which had no part in that,
+    where to cut: so the promise of ``precision`` holds as before, with half as much to show it.
     """
+    if per_tag:
+        return _per_tag(kind, target, validation)
     if kind is Kind.FIXED:
         if not 0 <= target <= 1:
             raise SettingError(
@@ -150,6 +176,22 @@ def choose(kind: Kind, target: float, validation: Validation) -> OperatingPoint:
             "threshold; ask for less, or give more validation videos"
         )
     return OperatingPoint(kind, target, certain)
+
+
+def _per_tag(kind: Kind, target: float, validation: Validation) -> OperatingPoint:
+    if kind is Kind.FIXED:
+        raise SettingError("a fixed threshold is one for all tags; ask for tags per video instead")
+    if (validation.tag < 0).any():
+        raise SettingError(
+            "the bundle was trained before thresholds of single tags; train it again to have them"
+        )
+    drawn = np.random.default_rng(0).permutation(np.unique(validation.video))
+    half = len(drawn) // 2
+    first = np.isin(validation.video, drawn[:half])
+    surplus = surpluses(validation.score[first], validation.right[first], validation.tag[first])
+    rest = validation.take(~first, validation.videos - half)
+    common = choose(kind, target, replace(rest, score=moved(rest.score, rest.tag, surplus)))
+    return replace(common, own=thresholds(common.threshold, surplus))
 
 
 def _write(path: Path, value: Mapping[str, object]) -> None:

@@ -156,7 +156,8 @@ class Tagger:
         explain: bool,
     ) -> tuple[ScoredTag, ...]:
         order = np.argsort(-scores, kind="stable")
-        order = order[scores[order] >= self.operating.point.threshold]
+        limits = self.operating.point.limits(candidates.tags)
+        order = order[scores[order] >= limits[order]]
         tags = []
         for place in order.tolist():
             tag = self.vocabulary.tags[int(candidates.tags[place])]

@@ -78,12 +78,14 @@ class Together:
 
     def _company(self, tags: I32, chances: F64) -> F64:
         seen, times = self._among(tags)
-        given_other = times / (seen[:, None] + RARE)  # [u, t]: P(t | u)
-        given_own = times / (seen[None, :] + RARE)  # [u, t]: P(u | t)
-        lent = chances[:, None] * given_other
-        whole = given_own.sum(0)
+        weight = chances / (seen + RARE)  # of each u: p(u) / n(u)
+        met = times.sum(0)
         return np.stack(
-            [lent.sum(0), lent.max(0, initial=0), chances @ given_own / np.maximum(whole, 1e-6)],
+            [
+                weight @ times,
+                (weight[:, None] * times).max(0, initial=0),
+                chances @ times / np.maximum(met, 1),  # n(t) is in both sums, and falls out
+            ],
             axis=1,
         )
 

@@ -136,8 +136,13 @@ def merge(bundle: Path, name: str, into: str) -> None:
     "--precision", type=float, help="At least this share of true tags, at 90 % confidence."
 )
 @click.option("--score", type=float, help="This score or more.")
+@click.option("--per-tag", is_flag=True, help="A threshold of its own for each well-known tag.")
 def publish(
-    bundle: Path, per_video: float | None, precision: float | None, score: float | None
+    bundle: Path,
+    per_video: float | None,
+    precision: float | None,
+    score: float | None,
+    per_tag: bool,
 ) -> None:
     """Choose how many tags are published: name exactly one target.
 
@@ -155,6 +160,7 @@ def publish(
     if len(named) != 1:
         raise click.UsageError("Name exactly one of --per-video, --precision and --score.")
     [(kind, target)] = named
-    changed = set_operating_point(bundle, kind, target)
-    threshold = Operating.load(changed.last).point.threshold
-    click.echo(f"Tags are published from a score of {threshold:.3f}")
+    changed = set_operating_point(bundle, kind, target, per_tag=per_tag)
+    point = Operating.load(changed.last).point
+    apart = f", {len(point.own):,} tags from one of their own" if point.own else ""
+    click.echo(f"Tags are published from a score of {point.threshold:.3f}{apart}")
