@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -218,6 +219,29 @@ def test_an_added_tag_is_found_by_its_example(
     (tagging,) = Tagger.load(edited, encoders).tag([seen], [None])
     tagger = Tagger.load(edited, encoders)
     assert tagger.vocabulary.index_of("zyx") in tagging.candidates.tags
+
+
+def test_many_tags_are_added_as_one_by_one(
+    edited: Path, encoders: Encoders, trained: Trained, tmp_path: Path
+) -> None:
+    dataset = trained.gathered.dataset
+    example = ("red-6", dataset.features(dataset.video_ids.index("red-6")))
+    additions = [
+        edit.Addition(Tag("wall", "wall", ("brick wall",), "made of bricks")),
+        edit.Addition(Tag("zyx", "zyx", parents=("wall",)), [example]),
+    ]
+    alone = tmp_path / "alone"
+    shutil.copytree(edited, alone)
+    for item in additions:
+        edit.add(alone, item.tag, encoders, item.examples)
+    edit.add_all(edited, additions, encoders)
+    first, second = Tagger.load(alone, encoders), Tagger.load(edited, encoders)
+    assert first.vocabulary == second.vocabulary
+    np.testing.assert_allclose(first.ranker.tags, second.ranker.tags, atol=2e-3)
+    seen = [dataset.features(dataset.video_ids.index("red-7"))]
+    for one, other in zip(first.tag(seen, [None]), second.tag(seen, [None]), strict=True):
+        assert one.candidates.tags.tolist() == other.candidates.tags.tolist()
+        np.testing.assert_allclose(one.scores, other.scores, atol=2e-3)
 
 
 def test_a_blocked_tag_is_never_published_until_released(
