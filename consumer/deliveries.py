@@ -17,6 +17,7 @@ from consumer.metrics import Metrics
 from consumer.publisher import AtLeastOnce, Publisher, Settled
 from consumer.settings import Settings
 from consumer.transactions import ExactlyOnce, Gather
+from consumer.troubles import Troubles
 
 
 def make_publisher(
@@ -24,6 +25,7 @@ def make_publisher(
     in_flight: InFlight,
     settled: Settled,
     metrics: Metrics,
+    troubles: Troubles,
     pulse: Pulse,
     on_error: Callable[[ClientError], None],
     kind: type[Producer] = Producer,
@@ -35,6 +37,7 @@ def make_publisher(
             in_flight,
             settled,
             metrics,
+            troubles,
             pulse,
             settings.call_stale_seconds,
         )
@@ -51,6 +54,7 @@ def make_publisher(
         settled,
         Gather(settings.transaction_events, settings.transaction_seconds, settings.commit_seconds),
         metrics,
+        troubles,
         pulse,
         settings.call_stale_seconds,
     )

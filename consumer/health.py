@@ -10,9 +10,10 @@ import threading
 import time
 
 from consumer.clocks import Pulse
-from consumer.dead_letters import DeadLetterLimit
+from consumer.dead_letter_limit import DeadLetterLimit
 from consumer.in_flight import InFlight
 from consumer.metrics import Metrics
+from consumer.troubles import Trouble, Troubles
 from consumer.work import Outcome, Result
 
 POLL_LOOP = "the poll loop"
@@ -54,11 +55,13 @@ class Health:
         in_flight: InFlight,
         limit: DeadLetterLimit,
         metrics: Metrics,
+        troubles: Troubles,
         in_flight_stale_seconds: float,
     ) -> None:
         self._pulse = pulse
         self._in_flight = in_flight
         self._metrics = metrics
+        self._troubles = troubles
         self._stale = in_flight_stale_seconds
         self.limit = limit
         self.group = GroupState()
@@ -87,7 +90,8 @@ class Health:
         if self.ending.is_set():
             wrong.append("ending")
         if self.limit.reached:
-            wrong.append("too many dead letters: no new work until a restart")
+            wrong.append("too many dead letters: only a few uploads are tried now and then")
+        wrong += self._troubles.stopping()
         if not self.group.brokers_up:
             wrong.append("no connection to Kafka")
         elif self.group.joining_since is not None:
@@ -103,5 +107,7 @@ class Health:
         self._metrics.oldest_seconds.set(load.oldest_seconds)
         self._metrics.poll_age_seconds.set(self._pulse.age(POLL_LOOP) or 0.0)
         self._metrics.join_age_seconds.set(self.group.join_age)
+        for trouble in Trouble:
+            self._metrics.trouble.labels(trouble).set(self._troubles.lasts(trouble))
         self._metrics.halted.set(self.limit.reached)
         self._metrics.dead_letter_share.set(self.limit.share)

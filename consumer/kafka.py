@@ -251,10 +251,11 @@ def create_topics(
     client: AdminClient, settings: Settings, count: int, existing: Collection[str]
 ) -> None:
     """Create what is missing of the tags, dead-letter and replay topics."""
+    dated = {"message.timestamp.type": "LogAppendTime"}  # whatever the workers' clocks show
     wanted = [
-        NewTopic(settings.tags_topic, count, config={"cleanup.policy": "compact"}),
-        NewTopic(settings.dlq_topic, count),
-        NewTopic(settings.replay_topic, count),
+        NewTopic(settings.tags_topic, count, config={"cleanup.policy": "compact", **dated}),
+        NewTopic(settings.dlq_topic, count, config=dated),
+        NewTopic(settings.replay_topic, count, config=dated),
     ]
     missing = [topic for topic in wanted if topic.topic not in existing]
     if not missing:

@@ -100,7 +100,13 @@ class Metrics:
         )
         self.halted = Gauge(
             "reeltag_dead_letter_limit_reached",
-            "1 where the share of dead letters passed its limit: no new work until a restart.",
+            "1 where too many events were dead letters: only a few uploads are tried now and then.",
+            registry=registry,
+        )
+        self.trouble = Gauge(
+            "reeltag_trouble",
+            "1 while the worker can't write its scratch folder, publish, or use its feature store.",
+            ["what"],
             registry=registry,
         )
         self.dead_letter_share = Gauge(

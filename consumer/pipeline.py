@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from consumer.events import BundleName, EventType, Scored, UploadEvent, parse_up
 from consumer.in_flight import InFlight
 from consumer.metrics import Metrics
 from consumer.retries import RetryPolicy
+from consumer.troubles import Troubles
 from consumer.work import Outcome, Record, Result, Source, Stage, Work
 from encoders.encoder import Item
 from encoders.errors import DecoderCrashed, EventError, MediaError, ReeltagError
@@ -96,6 +97,7 @@ class Stages:
     reader: Reader
     encoder: Encoder
     tagger: Tagger
+    troubles: Troubles = field(default_factory=Troubles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +216,13 @@ class Pipeline:
         if not again:
             self._dead(work, Stage.FETCH, error.reason, str(error))
             return
-        pause = self._policy.pause(work.attempts, crashed=crashed)
+        tries = work.attempts
+        pause = self._policy.pause(tries, crashed=crashed)
+        if not self._in_flight.retry(work, pause):
+            self._dead(work, Stage.FETCH, error.reason, f"{error}; too many wait for another try")
+            return
         self._metrics.retries.labels(error.reason).inc()
-        log.info("try %d failed, another in %.1f s: %s", work.attempts, pause, error)
-        self._in_flight.retry(work, pause)
+        log.info("try %d failed, another in %.1f s: %s", tries, pause, error)
 
     # Encode, recall and rank
 

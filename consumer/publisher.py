@@ -22,6 +22,7 @@ from consumer.clocks import Pulse
 from consumer.in_flight import InFlight
 from consumer.kafka import client_error
 from consumer.metrics import Metrics
+from consumer.troubles import Trouble, Troubles
 from consumer.work import Record, Result
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ Settled = Callable[[Result], None]
 AGAIN_SECONDS = 1.0
 PARTITION_UA = -1
 """librdkafka's RD_KAFKA_PARTITION_UA: the partitioner chooses."""
+CLOCK = (ClientError.INVALID_TIMESTAMP, ClientError.INVALID_RECORD)
+"""A date too far ahead of the broker's; the second is told of the batch's other messages."""
 TOO_LARGE = (ClientError.MSG_SIZE_TOO_LARGE, ClientError.RECORD_LIST_TOO_LARGE)
 
 
@@ -70,6 +73,16 @@ def send(
             producer.poll(0.1)
 
 
+def refused(error: ClientError) -> str:
+    """What to say where something can't be published now."""
+    if error.code() in CLOCK:
+        return (
+            f"the broker refuses the dates of messages ({error.name()}): set the worker's clock "
+            "right, or message.timestamp.type=LogAppendTime for the topics that it writes to"
+        )
+    return f"publishing fails and is tried again: {error.name()}: {error.str()}"
+
+
 class AtLeastOnce:
     """One thread produces and serves the delivery callbacks."""
 
@@ -79,6 +92,7 @@ class AtLeastOnce:
         in_flight: InFlight,
         settled: Settled,
         metrics: Metrics,
+        troubles: Troubles,
         pulse: Pulse,
         call_stale_seconds: float,
     ) -> None:
@@ -86,6 +100,7 @@ class AtLeastOnce:
         self._in_flight = in_flight
         self._settled = settled
         self._metrics = metrics
+        self._troubles = troubles
         self._pulse = pulse
         self._stale = call_stale_seconds
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -117,8 +132,10 @@ class AtLeastOnce:
                 self._producer.poll(0)
             if self._fatal:
                 self._reconnect()
-            if self._ending.is_set() and self._idle:
-                return
+            if self._idle:
+                self._troubles.over(Trouble.PUBLISH)
+                if self._ending.is_set():
+                    return
 
     @property
     def _idle(self) -> bool:
@@ -149,6 +166,7 @@ class AtLeastOnce:
         def delivered(error: ClientError | None, message: Message) -> None:
             self._outstanding -= 1
             if error is None:
+                self._troubles.over(Trouble.PUBLISH)
                 self._settle(result)
             else:
                 self._undelivered(result, error)
@@ -171,7 +189,7 @@ class AtLeastOnce:
             log.warning("a message is too large for the broker; publishing it without its value")
             self._publish(replace(result, record=result.fallback, fallback=None))
             return
-        log.warning("delivery failed, trying again: %s", error)
+        self._troubles.met(Trouble.PUBLISH, refused(error))
         self._again.append((time.monotonic() + AGAIN_SECONDS, result))
         self._fatal |= error.fatal() or error.code() == ClientError._FATAL
 

@@ -23,7 +23,8 @@ from consumer.clocks import Pulse
 from consumer.in_flight import Claim, InFlight
 from consumer.kafka import client_error, to_client
 from consumer.metrics import Metrics
-from consumer.publisher import TOO_LARGE, Settled, send
+from consumer.publisher import TOO_LARGE, Settled, refused, send
+from consumer.troubles import Trouble, Troubles
 from consumer.work import Result
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class ExactlyOnce:
         settled: Settled,
         gather: Gather,
         metrics: Metrics,
+        troubles: Troubles,
         pulse: Pulse,
         call_stale_seconds: float,
     ) -> None:
@@ -78,6 +80,7 @@ class ExactlyOnce:
         self._settled = settled
         self._gather = gather
         self._metrics = metrics
+        self._troubles = troubles
         self._pulse = pulse
         self._stale = call_stale_seconds
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -136,6 +139,10 @@ class ExactlyOnce:
 
     def _transact(self, batch: list[Result]) -> None:
         """One transaction, done again until it is committed or nothing of it is ours."""
+        self._done(batch)
+        self._troubles.over(Trouble.PUBLISH)
+
+    def _done(self, batch: list[Result]) -> None:
         while True:
             claim = self._in_flight.claim([result.work for result in batch])
             if claim is not None:
@@ -252,8 +259,12 @@ class ExactlyOnce:
             return
 
         def delivered(error: ClientError | None, message: Message) -> None:
-            if error is not None and error.code() in TOO_LARGE:
+            if error is None:
+                return
+            if error.code() in TOO_LARGE:
                 too_large.append(number)
+            elif error.code() > 0:  # told by the broker; others follow from an abort
+                self._troubles.met(Trouble.PUBLISH, refused(error))
 
         def produce() -> None:
             if result.record is not None:
@@ -277,7 +288,7 @@ class ExactlyOnce:
                 return
             except KafkaException as raised:
                 self._sort(name, raised)
-                log.info("%s: %s; going on", name, client_error(raised))
+                self._troubles.met(Trouble.PUBLISH, refused(client_error(raised)))
                 time.sleep(AGAIN_SECONDS)
 
 

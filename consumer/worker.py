@@ -20,7 +20,9 @@ from confluent_kafka import KafkaError as ClientError
 from consumer.again import Again, Newest, Throttle, overtaken
 from consumer.assignment import Assignment
 from consumer.clocks import Pulse, Watchdog
-from consumer.dead_letters import DeadLetterLimit, DeadLetters
+from consumer.dead_letter_limit import Bounds as DeadLetterBounds
+from consumer.dead_letter_limit import DeadLetterLimit
+from consumer.dead_letters import DeadLetters
 from consumer.deliveries import make_publisher
 from consumer.health import POLL_LOOP, Health
 from consumer.http import HttpServer
@@ -75,8 +77,17 @@ class Worker:
         self._health = Health(
             self._pulse,
             self._in_flight,
-            DeadLetterLimit(settings.dead_letter_limit, settings.dead_letter_window),
+            DeadLetterLimit(
+                DeadLetterBounds(
+                    share=settings.dead_letter_limit,
+                    window=settings.dead_letter_window,
+                    least=settings.dead_letter_least,
+                    probe=settings.dead_letter_probe,
+                    seconds=settings.dead_letter_pause_seconds,
+                )
+            ),
             self.metrics,
+            stages.troubles,
             settings.in_flight_stale_seconds,
         )
         self._publisher = make_publisher(
@@ -84,6 +95,7 @@ class Worker:
             self._in_flight,
             self._health.settled,
             self.metrics,
+            stages.troubles,
             self._pulse,
             self._on_error,
             clients.producer,
@@ -189,15 +201,12 @@ class Worker:
     def _turn(self, consumer: Consumer) -> None:
         """Once around: poll, take in, commit, pause or go on."""
         self._pulse.beat(POLL_LOOP, self._settings.poll_stale_seconds)
+        room = min(POLL_MESSAGES, self._health.limit.room())
         message = self._poll(consumer, POLL_SECONDS)
-        for _ in range(POLL_MESSAGES):
-            if message is None:
-                break
+        while message is not None:
             self._take(consumer, message)
-            message = self._poll(consumer, 0.0)
-        else:
-            if message is not None:
-                self._take(consumer, message)
+            room -= 1
+            message = self._poll(consumer, 0.0) if room > 0 else None
         self._between_polls(consumer)
         self._throttle(consumer)
 
@@ -244,18 +253,13 @@ class Worker:
         )
         if receipt is Receipt.TAKEN:
             self.metrics.received.labels(partition.topic).inc()
+            self._health.limit.take()
         elif receipt is Receipt.SKIPPED:
             self.metrics.skipped.inc()
         return receipt is not Receipt.PARKED
 
     def _throttle(self, consumer: Consumer) -> None:
-        if self._health.limit.reached and not self._assignment.stopped:
-            log.error(
-                "%.0f %% of the last %d events were dead letters: no new work until a restart",
-                100 * self._health.limit.share,
-                self._settings.dead_letter_window,
-            )
-        if self._health.limit.reached or self._in_flight.full:
+        if not self._health.limit.room() or self._in_flight.full:
             self._assignment.stop(consumer)
         elif self._in_flight.roomy:
             self._assignment.go_on(consumer)
@@ -264,6 +268,7 @@ class Worker:
         """Whether fresh uploads leave room for work done again."""
         return (
             not self._assignment.stopped
+            and not self._health.limit.reached
             and self._fresh_lag <= self._settings.replay_lag
             and self._in_flight.roomy
         )

@@ -61,7 +61,9 @@ class Scene:
         self.tags = f"{self.name}.tags"
         self.dlq = f"{self.name}.dlq"
         self.replay = f"{self.name}.replay"
-        self.broker.create(self.uploads, self.tags, self.dlq, partitions=self.partitions)
+        self.broker.create(self.uploads, partitions=self.partitions)
+        dated = {"message_timestamp_type": "LogAppendTime"}
+        self.broker.create(self.tags, self.dlq, partitions=self.partitions, **dated)
         self.producer = Producer(
             {
                 "bootstrap.servers": self.broker.bootstrap,
