@@ -1,9 +1,8 @@
-"""Dead letters: how they are made, and when there are too many of them."""
+"""Dead letters: how they are made."""
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from datetime import UTC, datetime
 
 from consumer.events import DeadLetterHeaders
@@ -52,32 +51,3 @@ class DeadLetters:
             stage=stage,
             reason=reason,
         )
-
-
-class DeadLetterLimit:
-    """Says when the share of dead letters passes a limit, so that a bad release stops.
-
-    Counts the newest ``window`` outcomes and judges only once there are so many. Stays reached
-    until a restart: somebody should have looked.
-    """
-
-    def __init__(self, share: float, window: int) -> None:
-        self._limit = share
-        self._outcomes: deque[bool] = deque(maxlen=window)
-        self._dead = 0
-        self.reached = False
-
-    @property
-    def share(self) -> float:
-        """The share of dead letters among the outcomes counted."""
-        return self._dead / len(self._outcomes) if self._outcomes else 0.0
-
-    def count(self, outcome: Outcome) -> None:
-        """Take in one outcome."""
-        if len(self._outcomes) == self._outcomes.maxlen:
-            self._dead -= self._outcomes[0]
-        dead = outcome is Outcome.DEAD_LETTERED
-        self._outcomes.append(dead)
-        self._dead += dead
-        if len(self._outcomes) == self._outcomes.maxlen and self.share > self._limit:
-            self.reached = True

@@ -22,10 +22,16 @@ from consumer.offsets import Commit, OffsetTracker
 from consumer.retries import RetryQueue
 from consumer.work import Partition, Source, Ticket, Work
 
+RETRY_SHARE = 0.25
+"""Of the bytes in flight, what those that wait for another try may hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may be in flight; intake stops at these and goes on at half of them."""
+    """How much may be in flight; intake stops at these and goes on at half of them.
+
+    ``retries``  events that may wait for another try; they don't stop the intake.
+    """
 
     events: int
     bytes: int
@@ -236,16 +242,26 @@ class InFlight:
                     work.ticket.offset
                 )
 
-    def retry(self, work: Work, pause: float) -> None:
-        """Let ``work`` wait for its next try; its lane waits with it, others don't."""
+    def retry(self, work: Work, pause: float) -> bool:
+        """Let ``work`` wait for its next try; its lane waits with it, others don't.
+
+        False where too many wait, or their bytes would leave others no room: nothing is done then.
+        """
         with self._changed:
             if work.ticket.partition in self._closing or not self._tracker.owns(work.ticket):
                 self._leave(work)
-                return
-            self._lanes.hold(work, len(work.key or b"") + len(work.value or b""))
+                return True
+            held = len(work.key or b"") + len(work.value or b"")
+            if (
+                len(self._retries) >= self._bounds.retries
+                or self._retries.bytes + held > self._bounds.bytes * RETRY_SHARE
+            ):
+                return False
+            self._lanes.hold(work, held)
             self._active.discard(work)
             self._retries.add(work, self._clock() + pause)
             self._changed.notify_all()
+            return True
 
     def tick(self) -> None:
         """Hand out what has waited long enough."""
@@ -330,9 +346,7 @@ class InFlight:
     def _above(self, share: float) -> bool:
         events = self._lanes.events - len(self._retries)
         return (
-            events >= self._bounds.events * share
-            or self._lanes.bytes >= self._bounds.bytes * share
-            or len(self._retries) >= self._bounds.retries * share
+            events >= self._bounds.events * share or self._lanes.bytes >= self._bounds.bytes * share
         )
 
     def _hand_out(self, work: Work) -> None:

@@ -50,6 +50,7 @@ class RetryQueue:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Work]] = []
         self._order = count()
+        self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -57,12 +58,14 @@ class RetryQueue:
     def add(self, work: Work, due: float) -> None:
         """Let ``work`` wait until ``due``."""
         heapq.heappush(self._heap, (due, next(self._order), work))
+        self.bytes += work.held
 
     def due(self, now: float) -> list[Work]:
         """Take out what has waited long enough."""
         ready = []
         while self._heap and self._heap[0][0] <= now:
             ready.append(heapq.heappop(self._heap)[2])
+        self.bytes -= sum(work.held for work in ready)
         return ready
 
     def drop(self, unwanted: Callable[[Work], bool]) -> list[Work]:
@@ -70,4 +73,5 @@ class RetryQueue:
         dropped = [entry[2] for entry in self._heap if unwanted(entry[2])]
         self._heap = [entry for entry in self._heap if not unwanted(entry[2])]
         heapq.heapify(self._heap)
+        self.bytes -= sum(work.held for work in dropped)
         return dropped

@@ -29,6 +29,8 @@ Delivery = Literal["at_least_once", "exactly_once"]
 
 OURS = frozenset({"enable.auto.commit", "enable.auto.offset.store", "group.id", "transactional.id"})
 """librdkafka properties that the delivery guarantees rest on; they can't be passed through."""
+FROM_THE_START = frozenset({"earliest", "smallest", "beginning"})
+"""What ``auto.offset.reset`` may say: elsewhere begun, uploads would be skipped without a word."""
 
 
 class Settings(BaseSettings):
@@ -118,16 +120,25 @@ class Settings(BaseSettings):
     retry_longest_seconds: float = Field(120.0, gt=0, description="Longest back-off.")
     retry_age_seconds: float = Field(3600.0, gt=0, description="Oldest event that is tried again.")
     retry_events: int = Field(
-        1000, ge=1, description="Events waiting for another try; above it partitions are paused."
+        1000, ge=1, description="Events waiting for another try; what fails then is a dead letter."
     )
     crash_limit: int = Field(
         3, ge=1, description="Decoder crashes, restarts included, that make a dead letter."
     )
     dead_letter_limit: float = Field(
-        0.5, gt=0, le=1, description="Share of dead letters above which no more work is taken."
+        0.5, gt=0, le=1, description="Share of dead letters; surely above it, intake stops."
     )
     dead_letter_window: int = Field(
-        1000, ge=1, description="Newest events that the share is counted over, once there are so."
+        1000, ge=1, description="Newest events that the share is counted over."
+    )
+    dead_letter_least: int = Field(
+        50, ge=1, description="Fewest events that the share is judged by, as after a start."
+    )
+    dead_letter_probe: int = Field(
+        10, ge=1, description="Events taken in after a pause, to see whether most end well again."
+    )
+    dead_letter_pause_seconds: float = Field(
+        60.0, gt=0, description="That pause; it doubles, to 16 times as long, until they do."
     )
     replay_lag: int = Field(
         100, ge=0, description="Waiting fresh uploads of a worker above which replay stands still."
@@ -208,6 +219,14 @@ class Settings(BaseSettings):
         for name in sorted(OURS & self.kafka.keys()):
             raise ValueError(
                 f"kafka.{name} can't be passed through: the delivery guarantees rest on it"
+            )
+        begin = self.kafka.get("auto.offset.reset")
+        if begin is not None and begin.get_secret_value() not in FROM_THE_START:
+            raise ValueError(
+                "auto.offset.reset can only be earliest, or uploads would be lost where no offset "
+                "is committed, and replay would not see what supersedes them; to begin elsewhere, "
+                "set the group's offsets before the first start: "
+                "kafka-consumer-groups --reset-offsets"
             )
         return self
 

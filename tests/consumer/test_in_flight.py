@@ -99,11 +99,49 @@ def test_bounds_of_events_bytes_and_retries() -> None:
     flight.hold(works[3], 2000)
     assert flight.full
     flight.settle([works[3]])
-    for offset in range(4, 6):
+    assert flight.roomy
+
+
+def test_retries_are_bounded_by_count_and_never_stop_the_intake() -> None:
+    flight = opened()
+    for offset in range(2):
         receive(flight, offset, b"%d" % offset)
-        flight.retry(take(flight), 100.0)
-    assert flight.full
+        assert flight.retry(take(flight), 100.0)
+    receive(flight, 2, b"c")
+    one_too_many = take(flight)
+    assert not flight.retry(one_too_many, 100.0)
+    flight.settle([one_too_many])
     assert flight.load().retries == 2
+    assert flight.roomy
+
+
+def test_retries_are_bounded_by_bytes_and_never_stop_the_intake() -> None:
+    flight = InFlight(Bounds(events=4, bytes=1000, retries=99), Clock())
+    flight.open(HERE, 0, None)
+    kept = 0
+    for offset in range(99):
+        flight.receive(HERE, offset, b"%d" % offset, b"x" * 98, Source(HERE, offset))
+        work = take(flight)
+        if flight.retry(work, 100.0):
+            kept += 1
+        else:
+            flight.settle([work])
+    assert kept == 2  # a quarter of 1,000 bytes
+    assert flight.roomy
+
+
+def test_a_retry_that_is_due_makes_room_for_another() -> None:
+    clock = Clock()
+    flight = InFlight(Bounds(events=4, bytes=1000, retries=1), clock)
+    flight.open(HERE, 0, None)
+    for offset in range(2):
+        receive(flight, offset, b"%d" % offset)
+    assert flight.retry(take(flight), 5.0)
+    second = take(flight)
+    assert not flight.retry(second, 5.0)
+    clock.now = 5.0
+    flight.tick()
+    assert flight.retry(second, 5.0)
 
 
 def test_draining_starts_nothing_and_ends_when_what_is_under_way_has_left() -> None:

@@ -1,4 +1,4 @@
-"""Back-off, its bounds, and the limit on dead letters."""
+"""Back-off and its bounds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.dead_letters import DeadLetterLimit
 from consumer.retries import RetryPolicy, RetryQueue
-from consumer.work import Outcome, Partition, Source, Ticket, Work
+from consumer.work import Partition, Source, Ticket, Work
 
 HERE = Partition("video.uploads", 0)
 POLICY = RetryPolicy(
@@ -58,14 +57,3 @@ def test_waiting_work_comes_out_when_it_is_due_soonest_first(dues: list[float]) 
     dropped = waiting.drop(lambda each: each.ticket.offset % 2 == 0)
     assert all(each.ticket.offset % 2 == 0 for each in dropped)
     assert len(waiting.due(1000)) == len(dues) - len(ready) - len(dropped)
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(1, 30))
-def test_the_limit_is_reached_where_any_full_window_passes_it(dead: list[bool], size: int) -> None:
-    limit = DeadLetterLimit(0.5, size)
-    for each in dead:
-        limit.count(Outcome.DEAD_LETTERED if each else Outcome.TAGGED)
-    windows = [dead[i : i + size] for i in range(len(dead) - size + 1)]
-    assert limit.reached == any(sum(window) / size > 0.5 for window in windows)
-    newest = dead[-size:]
-    assert limit.share == sum(newest) / len(newest)

@@ -66,6 +66,7 @@ def test_variables_come_before_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         ("REELTAG_IN_FLIGHT_EVENTS", "0", "in_flight_events"),
         ("REELTAG_KAFKA__ENABLE_AUTO_COMMIT", "true", "guarantees rest on it"),
         ("REELTAG_KAFKA__GROUP_ID", "other", "guarantees rest on it"),
+        ("REELTAG_KAFKA__AUTO_OFFSET_RESET", "latest", "can only be earliest"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(

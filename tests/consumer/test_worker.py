@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
 from consumer.kafka import headers_of
+from consumer.pipeline import Fetched
 from consumer.work import Outcome
 from consumer.worker import Worker
+from encoders.features import Words
 from tests.delivery import Scene, audit
-from tests.light import light_stages
+from tests.light import LightReader, light_stages
 
 BOTH_MODES = pytest.mark.parametrize(
     "scene",
@@ -180,20 +184,60 @@ def test_health_pages(mocked: Scene) -> None:
 
 
 def test_too_many_dead_letters_stop_the_intake_and_say_so(mocked: Scene) -> None:
-    for number in range(60):
+    for number in range(1000):
         mocked.upload(f"bad-{number}", "light:missing")
-    with mocked.here(dead_letter_window=20, dead_letter_limit=0.5, in_flight_events=5) as worker:
+    with mocked.here() as worker:
         eventually(lambda: "too many dead letters" in page(worker, "/readyz")[1])
         eventually(lambda: "limit_reached 1.0" in page(worker, "/metrics")[1])
         assert page(worker, "/livez")[0] == 200
-    for number in range(60):
-        mocked.upload(f"good-{number}")
-    with mocked.here() as worker:
+        eventually(lambda: not worker.metrics.registry.get_sample_value("reeltag_in_flight_events"))
+        stopped = counted(worker)["dead_lettered"]
+        time.sleep(0.5)
+        assert counted(worker)["dead_lettered"] == stopped < 1000
+        assert not mocked.settled()
+
+
+class ComesBack(LightReader):
+    """Finds nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there = threading.Event()
+
+    def read(self, uri: str, words: Words) -> Fetched:
+        """The error of a mount that is away, or what LightReader reads."""
+        return super().read(uri if self.there.is_set() else "light:missing", words)
+
+
+def test_a_worker_finds_its_way_back_from_too_many_dead_letters(mocked: Scene) -> None:
+    for number in range(400):
+        mocked.upload(f"v{number}")
+    reader = ComesBack()
+    stages = replace(light_stages(), reader=reader)
+    with mocked.here(stages, in_flight_events=10, dead_letter_pause_seconds=0.2) as worker:
+        eventually(lambda: "too many dead letters" in page(worker, "/readyz")[1])
+        assert not mocked.settled()
+        reader.there.set()
         mocked.wait(60)
         eventually(lambda: page(worker, "/readyz")[0] == 200)
-    found = audit(mocked)
-    assert found.clean
-    assert not found.repeated
+        counts = counted(worker)
+    assert counts["tagged"] + counts["dead_lettered"] == 400
+    assert 50 <= counts["dead_lettered"] < 400
+    assert audit(mocked).clean
+
+
+def test_a_host_that_is_down_holds_up_no_other_video_however_many_wait(mocked: Scene) -> None:
+    for number in range(40):
+        mocked.upload(f"down-{number}", f"light:down:1000:{number}")
+    for number in range(60):
+        mocked.upload(f"good-{number}")
+    with mocked.here(retry_events=5, retry_seconds=100.0, in_flight_events=10) as worker:
+        eventually(lambda: counted(worker) == {"tagged": 60, "dead_lettered": 35})
+        value = worker.metrics.registry.get_sample_value
+        eventually(lambda: value("reeltag_retrying_events") == 5)
+    letters = mocked.read(mocked.dlq)
+    assert {headers_of(letter)["reason"] for letter in letters} == {"unavailable"}
+    assert all("too many wait" in headers_of(letter)["error"] for letter in letters)
 
 
 @BOTH_MODES
