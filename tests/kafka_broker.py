@@ -1,14 +1,13 @@
 """Kafka brokers for tests: the first of a given address, Apache Kafka's jars, a Docker engine.
 
 ``REELTAG_TEST_BOOTSTRAP`` gives an address; ``KAFKA_HOME`` or ``../shared/kafka`` holds the jars
-(needs ``java``); else testcontainers starts the image. With none of them the tests skip and say so;
-where CI is set, that is a failure.
+(needs ``java``); else testcontainers starts Apache's image. With none of them the tests skip and
+say so; where CI is set, that is a failure.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import shutil
 import signal
@@ -16,22 +15,24 @@ import socket
 import subprocess
 import time
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.docker_broker import DockerNode, docker_answers
+
 NO_BROKER = (
     "no Kafka: set REELTAG_TEST_BOOTSTRAP, or KAFKA_HOME (or ../shared/kafka) with java, "
     "or start a Docker engine"
 )
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
-HEAP = "-Xmx384m"
+HEAP = "-Xmx256m"
 
 PROPERTIES = """
 process.roles=broker,controller
@@ -44,10 +45,11 @@ inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{map}
 log.dirs={folder}/data
 auto.create.topics.enable=false
-offsets.topic.replication.factor={replicas}
+{more}
+"""
+
+TUNING = """
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor={replicas}
-transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
@@ -56,8 +58,8 @@ group.consumer.session.timeout.ms=6000
 group.consumer.min.heartbeat.interval.ms=500
 group.consumer.heartbeat.interval.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-{more}
 """
+"""What every broker of ours is set to, so that tests need not wait for it."""
 
 LOG4J = """
 rootLogger.level=WARN
@@ -67,6 +69,20 @@ appender.stdout.name=stdout
 appender.stdout.layout.type=PatternLayout
 appender.stdout.layout.pattern=%d %p %m%n
 """
+
+
+def tuning(replicas: int) -> dict[str, str]:
+    """Properties of a cluster where everything lies on ``replicas`` brokers."""
+    in_sync = str(max(1, replicas - 1))
+    lines = (line.partition("=") for line in TUNING.split())
+    return {
+        **{name: value for name, _, value in lines},
+        "default.replication.factor": str(replicas),
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": str(replicas),
+        "transaction.state.log.replication.factor": str(replicas),
+        "transaction.state.log.min.isr": in_sync,
+    }
 
 
 def free_port() -> int:
@@ -84,6 +100,11 @@ def kafka_home() -> Path | None:
         if home is not None and any(home.glob("libs/kafka_*.jar")):
             return home
     return None
+
+
+def java_with(home: Path) -> list[str]:
+    """A small virtual machine with Kafka's classes; the main class comes next."""
+    return ["java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{home}/libs/*"]
 
 
 @dataclass
@@ -106,6 +127,7 @@ class Node:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "server.properties"
         extra = "".join(f",{name}://127.0.0.1:{port}" for name, (_, port) in self.listeners.items())
+        tuned = tuning(self.replicas)
         plain = f"PLAINTEXT://127.0.0.1:{self.port}"
         config.write_text(
             PROPERTIES.format(
@@ -115,15 +137,12 @@ class Node:
                 advertised=f"{plain}{extra}",
                 map="".join(f",{name}:{kind}" for name, (kind, _) in self.listeners.items()),
                 folder=self.folder,
-                replicas=self.replicas,
-                in_sync=max(1, self.replicas - 1),
-                more=self.more,
+                more="\n".join(f"{name}={value}" for name, value in tuned.items()) + self.more,
             )
         )
         log4j = self.folder / "log4j2.properties"
         log4j.write_text(LOG4J)
-        java = ["java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
-        java.append(f"{self.home}/libs/*")
+        java = java_with(self.home)
         with (self.folder / "broker.log").open("ab") as output:
             if not (self.folder / "data" / "meta.properties").exists():
                 tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
@@ -145,13 +164,17 @@ class Node:
             self.process.wait(60)
             self.process = None
 
+    def end(self) -> None:
+        """As ``kill``: its folder is the test's."""
+        self.kill()
+
 
 @dataclass
 class Broker:
     """A cluster that tests talk to; ``nodes`` is empty where it is not ours to kill."""
 
     bootstrap: str
-    nodes: list[Node] = field(default_factory=list)
+    nodes: Sequence[Node | DockerNode] = field(default_factory=list)
     mock: bool = False
 
     def restart(self, number: int = signal.SIGKILL, pause: float = 0.0) -> None:
@@ -166,7 +189,7 @@ class Broker:
     def stop(self) -> None:
         """End every node."""
         for node in self.nodes:
-            node.kill()
+            node.end()
 
     def wait(self, seconds: float = 60.0) -> None:
         """Wait until it answers."""
@@ -233,19 +256,34 @@ def start_cluster(
     return broker
 
 
-def docker_answers() -> bool:
-    """Whether there is a Docker engine."""
-    from testcontainers.core.docker_client import DockerClient
+def start_container() -> Broker:
+    """Apache Kafka in a container of its own, on a Docker engine."""
+    node = DockerNode.on(free_port(), tuning(1))
+    broker = Broker(node.bootstrap, [node])
+    try:
+        node.start()
+        broker.wait(120)
+    except BaseException:
+        broker.stop()
+        raise
+    return broker
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # where nobody answers it leaks a socket
-        try:
-            DockerClient().client.ping()
-        except Exception:  # docker's client raises what its transport raises: there is no engine
-            return False
-        finally:
-            gc.collect()
-    return True
+
+def start_broker(folder: Path) -> Broker:
+    """A broker of ours: from the jars, else in a container. Without either, the test skips."""
+    home = kafka_home()
+    if home is not None and shutil.which("java"):
+        return start_cluster(home, folder)
+    if docker_answers():
+        return start_container()
+    return missing(NO_BROKER)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of something; where CI is set, that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
@@ -254,34 +292,30 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     if given := os.environ.get("REELTAG_TEST_BOOTSTRAP"):
         yield Broker(given)
         return
-    home = kafka_home()
-    if home is not None and shutil.which("java"):
-        broker = start_cluster(home, tmp_path_factory.mktemp("kafka"))
-        try:
-            yield broker
-        finally:
-            broker.stop()
-        return
-    if docker_answers():
-        from testcontainers.kafka import KafkaContainer
-
-        with KafkaContainer("apache/kafka:4.1.1") as container:
-            yield Broker(container.get_bootstrap_server())
-        return
-    if os.environ.get("CI"):
-        pytest.fail(NO_BROKER)
-    pytest.skip(NO_BROKER)
+    broker = start_broker(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield broker
+    finally:
+        broker.stop()
 
 
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[Broker]:
     """A real broker for one test, which may kill it and start it again."""
+    broker = start_broker(tmp_path / "kafka")
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def three_brokers(tmp_path: Path) -> Iterator[Broker]:
+    """Three brokers; every topic lies on all of them, and two must have a message."""
     home = kafka_home()
     if home is None or not shutil.which("java"):
-        if os.environ.get("CI"):
-            pytest.fail(NO_BROKER)
-        pytest.skip("needs a broker to kill: set KAFKA_HOME (or ../shared/kafka), with java")
-    broker = start_cluster(home, tmp_path / "kafka")
+        missing("needs brokers to kill: set KAFKA_HOME (or ../shared/kafka), with java")
+    broker = start_cluster(home, tmp_path / "kafka", 3)
     try:
         yield broker
     finally:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.delivery import Scene
-from tests.kafka_broker import Broker, kafka, mock_cluster, own_kafka
+from tests.kafka_broker import Broker, kafka, mock_cluster, own_kafka, three_brokers
 
-__all__ = ["kafka", "mock_cluster", "own_kafka"]
+__all__ = ["kafka", "mock_cluster", "own_kafka", "three_brokers"]
 
 
 @pytest.fixture(params=["at_least_once", "exactly_once"])
