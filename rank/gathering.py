@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from encoders.features import Features, Modality, State
 from encoders.limits import Limits
 from encoders.profile import Profile
 from rank.progress import Progress
+from rank.stills import Stills, stills_of
 from recall.corpus import Corpus, LabelledVideo
 from recall.dataset import Dataset, pack
 
@@ -55,9 +56,7 @@ class Gathering:
 
         Raises CorpusError where not one of them can be read.
         """
-        access = self.access or Access(
-            schemes=frozenset({"file", "https", "s3"}), paths=(corpus.folder,)
-        )
+        access = self._access(corpus)
         rows = [Row(video.video_id, video.uri, video.words) for video in videos]
         done = 0
 
@@ -90,6 +89,16 @@ class Gathering:
                 "the files lie under the corpus's folder"
             )
         return Gathered(pack(found), tuple(unread))
+
+    def stills(self, corpus: Corpus, video_ids: Collection[str]) -> Stills:
+        """Small pictures of some videos of a corpus."""
+        videos = [video for video in corpus.videos if video.video_id in video_ids]
+        return stills_of(videos, self._access(corpus), self.limits)
+
+    def _access(self, corpus: Corpus) -> Access:
+        return self.access or Access(
+            schemes=frozenset({"file", "https", "s3"}), paths=(corpus.folder,)
+        )
 
 
 def without(features: Features, modality: Modality) -> Features:

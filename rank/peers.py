@@ -6,6 +6,7 @@
     words             one-vs-rest logistic regression on TF-IDF words
     mean              the mean of the last two's probabilities
     zero_shot         the similarity of a tag's name to words and picture
+    label_trees       napkinXC's label trees on words and embeddings, where it is installed
 
 Each one's free number (neighbours, ridge) is chosen on the validation split.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -29,6 +30,7 @@ from rank.metrics import Figures, Scored, figures
 from rank.progress import Progress
 from rank.projection import principal
 from rank.threshold import for_tags_per_video
+from rank.tree_peer import installed, tree_scores
 from recall.dataset import Dataset
 from recall.splits import Split
 
@@ -71,7 +73,7 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
     wanted = _labels(val, tags)
     commonest = np.asarray(labels.mean(axis=0)).reshape(1, -1).astype(np.float32)
     yield Peer("commonest", _repeated(commonest, len(val)), _repeated(commonest, len(test)))
-    progress("peers", 1, 6)
+    progress("peers", 1, 7)
     embedded = _Embedded.fit(train)
     x_train, x_val, x_test = embedded(train), embedded(val), embedded(test)
     yield _best(
@@ -82,10 +84,10 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
         ],
         wanted,
     )
-    progress("peers", 2, 6)
+    progress("peers", 2, 7)
     by_embedding = _by_embeddings(x_train, labels, x_val, x_test, wanted, seed)
     yield by_embedding
-    progress("peers", 3, 6)
+    progress("peers", 3, 7)
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=20_000)
     texts = [[words.text for words in part.words] for part in (train, val, test)]
     try:
@@ -97,15 +99,21 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
         w_val, w_test = (vectorizer.transform(text) for text in texts[1:])
     by_words = _by_words(w_train, labels, w_val, w_test, wanted)
     yield by_words
-    progress("peers", 4, 6)
+    progress("peers", 4, 7)
     yield Peer(
         "mean",
         np.asarray((by_embedding.validation + by_words.validation) / 2, np.float32),
         np.asarray((by_embedding.test + by_words.test) / 2, np.float32),
     )
-    progress("peers", 5, 6)
-    yield Peer("zero_shot", _by_name(val, names), _by_name(test, names))
-    progress("peers", 6, 6)
+    progress("peers", 5, 7)
+    yield Peer("zero_shot", by_name(val, names), by_name(test, names))
+    progress("peers", 6, 7)
+    if installed():
+        parts = ((w_train, x_train), (w_val, x_val), (w_test, x_test))
+        joined = [hstack([words, csr_matrix(rows)], format="csr") for words, rows in parts]
+        scores = tree_scores(joined[0], labels, joined[1], joined[2], seed=seed)
+        yield _best("label_trees", scores, wanted)
+    progress("peers", 7, 7)
 
 
 def compare(peer: Peer, dataset: Dataset, truth: tuple[I32, ...], outside: I64) -> Compared:
@@ -230,7 +238,7 @@ def _chance(logits: npt.NDArray[np.floating[Any]]) -> F32:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
 
 
-def _by_name(videos: Dataset, names: F32) -> F32:
+def by_name(videos: Dataset, names: F32) -> F32:
     """The greater of the words' and the picture's cosine with each name, of one space."""
     width = names.shape[1]
     parts = [part @ names.T for part in (videos.sentence, videos.bridge) if part.shape[1] == width]

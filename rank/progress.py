@@ -10,3 +10,8 @@ Progress = Callable[[str, int, int], None]
 
 def quiet(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
+
+
+def named(name: str, progress: Progress) -> Progress:
+    """The same, with a name before each stage's."""
+    return lambda stage, done, total: progress(f"{name}: {stage}", done, total)

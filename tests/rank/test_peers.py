@@ -10,6 +10,7 @@ pytest.importorskip("sklearn")
 from encoders.features import Words
 from rank.peers import compare, peers
 from rank.progress import quiet
+from rank.tree_peer import installed
 from recall.corpus import LabelledVideo, TagSet
 from recall.dataset import Dataset, pack
 from recall.splits import Split
@@ -39,8 +40,9 @@ def test_every_peer_beats_the_commonest_tags() -> None:
         peer.name: compare(peer, packed, truth, test.outside.astype(np.int64)).figures.accuracy_top
         for peer in peers(packed, names, seed=0, progress=quiet)
     }
+    trees = ["label_trees"] if installed() else []
     assert list(reached) == [
-        "commonest", "neighbours", "embeddings", "words", "mean", "zero_shot"
+        "commonest", "neighbours", "embeddings", "words", "mean", "zero_shot", *trees
     ]  # fmt: skip
-    for name in ("neighbours", "embeddings", "mean", "zero_shot"):
+    for name in ("neighbours", "embeddings", "mean", "zero_shot", *trees):
         assert reached[name] > 1.5 * reached["commonest"], name
