@@ -120,6 +120,7 @@ class Evaluation:
                 "candidates_per_video": recall.candidates_per_video,
                 "commonest_tags": recall.commonest,
                 "at": {str(depth): share for depth, share in recall.at.items()},
+                "commonest_at": {str(k): share for k, share in recall.commonest_at.items()},
                 "without": {channel.value: share for channel, share in recall.without.items()},
             },
             "systems": {system.value: self._system(system) for system in self.systems},

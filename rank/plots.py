@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, MARGIN = 460, 280, 46
-COLOURS = ("#1b6ca8", "#c4572b", "#3c8d40", "#8a4fb0", "#b0912a", "#555555", "#c03a75")
+COLOURS = ("#1b6ca8", "#b3461c", "#2c7a31", "#7a3fa0", "#8a6d10", "#444444", "#b02a65")
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 4", "12 4")
+"""Lines differ in both, so that they can be told apart without colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,6 @@ class Line:
 
     name: str
     points: Sequence[tuple[float, float]]
-    dashed: bool = False
 
 
 def lines(
@@ -25,10 +26,11 @@ def lines(
     y_name: str,
     drawn: Sequence[Line],
     *,
+    note: str = "",
     x_range: tuple[float, float] = (0.0, 1.0),
     y_range: tuple[float, float] = (0.0, 1.0),
 ) -> str:
-    """A plot of lines, with a legend."""
+    """A plot of lines, with a legend; ``note``: below the title, what it is of."""
     (left, right), (low, high) = x_range, y_range
 
     def x(value: float) -> float:
@@ -41,16 +43,20 @@ def lines(
     for number, line in enumerate(drawn):
         colour = COLOURS[number % len(COLOURS)]
         points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line.points)
-        dash = ' stroke-dasharray="5 4"' if line.dashed else ""
+        pattern = DASHES[number % len(DASHES)]
+        dash = f' stroke-dasharray="{pattern}"' if pattern else ""
         parts.append(
             f'<polyline fill="none" stroke="{colour}" stroke-width="2"{dash} points="{points}"/>'
         )
-        parts.append(_legend(number, line.name))
-    return _figure(title, "".join(parts))
+        parts.append(_legend(number, line.name, pattern))
+    said = "; ".join(f"{line.name} {_ends(line)}" for line in drawn if line.points)
+    return _figure(title, "".join(parts), note, f"{title}. {y_name} by {x_name}: {said}")
 
 
-def bars(title: str, y_name: str, groups: Mapping[str, Mapping[str, float]]) -> str:
-    """Bars in groups, heights from 0 to 1: ``groups[group][bar]``."""
+def bars(
+    title: str, y_name: str, groups: Mapping[str, Mapping[str, float]], *, note: str = ""
+) -> str:
+    """Bars in groups, heights from 0 to 1: ``groups[group][bar]``; ``note`` as in lines."""
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     parts = [_axes((0, 1), (0, 1), "", y_name, x_ticks=False)]
     room = (WIDTH - 2 * MARGIN) / max(1, len(groups))
@@ -69,7 +75,11 @@ def bars(title: str, y_name: str, groups: Mapping[str, Mapping[str, float]]) -> 
             f'font-size="12" text-anchor="middle">{escape(group)}</text>'
         )
     parts += [_legend(number, name) for number, name in enumerate(names)]
-    return _figure(title, "".join(parts))
+    said = "; ".join(
+        f"{group}: " + ", ".join(f"{name} {height:.3f}" for name, height in heights.items())
+        for group, heights in groups.items()
+    )
+    return _figure(title, "".join(parts), note, f"{title}. {said}")
 
 
 def _axes(
@@ -106,17 +116,25 @@ def _axes(
     return "".join(parts)
 
 
-def _legend(number: int, name: str) -> str:
+def _ends(line: Line) -> str:
+    (x, y), (end_x, end_y) = line.points[0], line.points[-1]
+    return f"from {y:.3f} at {x:g} to {end_y:.3f} at {end_x:g}"
+
+
+def _legend(number: int, name: str, pattern: str = "") -> str:
+    colour, y = COLOURS[number % len(COLOURS)], MARGIN + 16 * number
+    dash = f' stroke-dasharray="{pattern}"' if pattern else ""
     return (
-        f'<text x="{WIDTH - MARGIN + 6}" y="{MARGIN + 16 * number}" font-size="12" '
-        f'fill="{COLOURS[number % len(COLOURS)]}">{escape(name)}</text>'
+        f'<path d="M{WIDTH - MARGIN + 6} {y - 4}h24" stroke="{colour}" stroke-width="3"{dash}/>'
+        f'<text x="{WIDTH - MARGIN + 36}" y="{y}" font-size="12" fill="#222">{escape(name)}</text>'
     )
 
 
-def _figure(title: str, inside: str) -> str:
-    name, whole = escape(title), WIDTH + 130  # room for the legend
+def _figure(title: str, inside: str, note: str, said: str) -> str:
+    whole = WIDTH + 160  # room for the legend
+    below = f"<small>{escape(note)}</small>" if note else ""
     return (
-        f'<figure><figcaption>{name}</figcaption><svg viewBox="0 0 {whole} {HEIGHT}" '
-        f'width="{whole}" height="{HEIGHT}" role="img" aria-label="{name}" '
-        f'font-family="sans-serif">{inside}</svg></figure>'
+        f"<figure><figcaption>{escape(title)}{below}</figcaption>"
+        f'<svg viewBox="0 0 {whole} {HEIGHT}" width="{whole}" height="{HEIGHT}" role="img" '
+        f'aria-label="{escape(said)}" font-family="sans-serif">{inside}</svg></figure>'
     )

@@ -1,7 +1,7 @@
-"""Table 2 and the missing-label rows: the ranker alone, under other negatives and losses.
+"""Table 2, losses and the ranker's parts: the ranker alone, trained many times on one corpus.
 
-The ranker orders the candidates of recall by its logit and nothing else, so that what a choice of
-negatives or loss does isn't hidden by the last stage. Needs the extra ``train``.
+The ranker orders tags by its logit and nothing else, so that what a choice does isn't hidden by the
+last stage. Needs the extra ``train``.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
-from encoders.features import I64
+from encoders.features import I64, Modality
 from rank.calibration import sigmoid
 from rank.fitting import FitPlan, Prepared, fit, new_towers, prepare, tag_vectors, video_vectors
+from rank.inputs import PARTS
 from rank.losses import LossName
-from rank.metrics import Figures, Scored, figures
-from rank.negatives import NegativePlan, Sampler, Teacher
+from rank.metrics import Scored
+from rank.negatives import NegativePlan, Sampler, TagGraph, Teacher
 from rank.progress import Progress
 from rank.ranker_training import RankerParts, RankerPlan, label_matrix
-from rank.threshold import for_tags_per_video
 from rank.tower import Towers
 from recall.candidates import CandidateSet
 from recall.dataset import Dataset
@@ -35,18 +36,24 @@ NEGATIVES: Mapping[str, NegativePlan] = {
     "negatives_400": NegativePlan(400, 0.0),
     "negatives_400_hard": NegativePlan(400, 0.25),
 }
-HIDDEN = (0.0, 0.3, 0.6)
+LOOKED_AT = 1000  # training videos that settle the share of false negatives well enough
+KEPT = 100  # of a whole vocabulary's scores, the best are kept for the figures
+PARTS_OF: Mapping[Modality, tuple[str, ...]] = {
+    Modality.TEXT: ("words", "sentence"),
+    Modality.VISUAL: ("frames", "bridge"),
+    Modality.AUDIO: ("audio",),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arena:
-    """One corpus, ready to train many rankers on; ``candidates``: of validation and test."""
+    """One corpus, ready to train many rankers on; ``candidates``: recall's, of the test videos."""
 
     dataset: Dataset
     prepared: Prepared
     parts: RankerParts
     plan: RankerPlan
-    candidates: Mapping[Split, Sequence[CandidateSet]]
+    candidates: Sequence[CandidateSet]
     truth: Sequence[I32]
     outside: I64
 
@@ -56,7 +63,7 @@ class Arena:
         dataset: Dataset,
         parts: RankerParts,
         plan: RankerPlan,
-        candidates: Mapping[Split, Sequence[CandidateSet]],
+        candidates: Sequence[CandidateSet],
         truth: Sequence[I32],
         outside: I64,
     ) -> Arena:
@@ -65,6 +72,10 @@ class Arena:
             list(dataset.each()), parts.shape, plan.size, parts.word_embeddings, seed=0
         )
         return cls(dataset, prepared, parts, plan, candidates, truth, outside)
+
+    def labels(self) -> csr_matrix:
+        """CSR [N, V]: the labels as the corpus has them."""
+        return label_matrix(self.dataset, len(self.parts.names))
 
     def train(
         self, plan: FitPlan, labels: csr_matrix, *, seed: int, progress: Progress, stage: str
@@ -83,47 +94,57 @@ class Arena:
             progress=lambda what, done, total: progress(f"{stage}: {what}", done, total),
         )
 
-    def measure(self, towers: Towers) -> tuple[Figures, Scored]:
-        """Test figures of the ranker's order, at its own validation threshold."""
-        vectors, tags = video_vectors(towers, self.prepared).numpy(), tag_vectors(towers).numpy()
+    def ranked(self, towers: Towers, prepared: Prepared | None = None) -> Scored:
+        """The test videos' candidates by the ranker alone; ``prepared``: as it sees the videos."""
+        vectors, tags = self._vectors(towers, prepared or self.prepared)
         scale, bias = float(towers.scale.detach()), float(towers.bias.detach())
+        scores = [
+            sigmoid((tags[item.tags] @ vector * scale + bias).astype(np.float64))
+            for vector, item in zip(vectors, self.candidates, strict=True)
+        ]
+        sets = [item.tags for item in self.candidates]
+        return Scored.of(sets, scores, self.truth, self.outside)
 
-        def scores(split: Split) -> list[npt.NDArray[np.float64]]:
-            rows = self.dataset.rows_of(split).tolist()
-            sets = self.candidates[split]
-            return [
-                sigmoid((tags[item.tags] @ vectors[row] * scale + bias).astype(np.float64))
-                for row, item in zip(rows, sets, strict=True)
-            ]
+    def ranked_all(self, towers: Towers) -> Scored:
+        """The test videos' best tags of the whole vocabulary: recall has no part in it."""
+        vectors, tags = self._vectors(towers, self.prepared)
+        scale, bias = float(towers.scale.detach()), float(towers.bias.detach())
+        logits = vectors @ tags.T * scale + bias
+        kept = min(KEPT, len(tags))
+        best = np.argpartition(-logits, kept - 1, axis=1)[:, :kept].astype(np.int32)
+        scores = sigmoid(np.take_along_axis(logits, best, axis=1).astype(np.float64))
+        return Scored.of(list(best), list(scores), self.truth, self.outside)
 
-        validation = scores(Split.VAL)
-        threshold = for_tags_per_video(np.concatenate([np.zeros(0), *validation]), len(validation))
-        scored = Scored.of(
-            [item.tags for item in self.candidates[Split.TEST]],
-            scores(Split.TEST),
-            self.truth,
-            self.outside,
-        )
-        return figures(scored, threshold), scored
+    def _vectors(
+        self, towers: Towers, prepared: Prepared
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        rows = self.dataset.rows_of(Split.TEST)
+        return video_vectors(towers, prepared).numpy()[rows], tag_vectors(towers).numpy()
 
 
 @dataclass(frozen=True, slots=True)
 class FalseNegatives:
-    """Of the hard negatives drawn, the share that is in fact true: all, and those kept."""
+    """Of the hard negatives drawn, the share that is in fact true: all, and those kept.
+
+    ``dropped``: the share that the teacher drops. ``reached``: tags two hops from a video.
+    """
 
     drawn: float
     kept: float
     dropped: float
+    reached: float
 
 
 def false_negatives(
     arena: Arena, towers: Towers, labels: csr_matrix, true: csr_matrix, *, seed: int
 ) -> FalseNegatives:
-    """How well the frozen teacher guards: two-hop negatives of 1,000 training videos."""
+    """How well the frozen teacher guards: two-hop negatives of at most 1,000 training videos."""
     random = np.random.default_rng(seed)
     rows = arena.dataset.rows_of(Split.TRAIN)
     rows = rows[np.diff(labels.indptr)[rows] > 0]
-    rows = np.sort(random.choice(rows, min(1000, len(rows)), replace=False))
+    rows = np.sort(random.choice(rows, min(LOOKED_AT, len(rows)), replace=False))
+    graph = TagGraph(labels)
+    reached = [len(graph.two_hops(row)) for row in rows.tolist()]
     sampler = Sampler(labels, NEGATIVES["negatives_400_hard"])
     drawn, real = sampler.hard(rows, random)
     teacher = Teacher(video_vectors(towers, arena.prepared).numpy(), tag_vectors(towers).numpy())
@@ -136,50 +157,61 @@ def false_negatives(
         drawn=float(wrong[real].mean()) if real.any() else 0.0,
         kept=float(wrong[kept].mean()) if kept.any() else 0.0,
         dropped=1 - float(kept.sum()) / max(1, int(real.sum())),
+        reached=float(np.mean(reached)) if reached else 0.0,
     )
 
 
-def hidden(labels: csr_matrix, share: float, *, seed: int) -> csr_matrix:
-    """The same labels with a share of them hidden at random, never the last of a video."""
-    random = np.random.default_rng(seed)
-    kept = random.random(len(labels.indices)) >= share
-    for row in range(labels.shape[0]):
-        start, end = labels.indptr[row], labels.indptr[row + 1]
-        if end > start and not kept[start:end].any():
-            kept[start + random.integers(end - start)] = True
-    owner = np.repeat(np.arange(labels.shape[0]), np.diff(labels.indptr))[kept]
-    ones = np.ones(int(kept.sum()), np.float32)
-    fewer = csr_matrix((ones, (owner, labels.indices[kept])), shape=labels.shape)
-    fewer.sort_indices()
-    return fewer
-
-
-def by_negatives(
-    arena: Arena, *, seeds: int, progress: Progress
-) -> dict[str, list[tuple[Figures, Scored]]]:
-    """Table 2: each choice of negatives, the same steps, once a seed."""
-    labels = label_matrix(arena.dataset, len(arena.parts.names))
-    found: dict[str, list[tuple[Figures, Scored]]] = {name: [] for name in NEGATIVES}
-    for name, negatives in NEGATIVES.items():
-        for seed in range(seeds):
-            plan = replace(arena.plan.fit, negatives=negatives)
-            towers = arena.train(
-                plan, labels, seed=seed, progress=progress, stage=f"{name}, seed {seed}"
-            )
-            found[name].append(arena.measure(towers))
+def by_negatives(arena: Arena, name: str, *, seeds: int, progress: Progress) -> list[Scored]:
+    """One row of Table 2: the same steps with one choice of negatives, once a seed."""
+    plan, labels = replace(arena.plan.fit, negatives=NEGATIVES[name]), arena.labels()
+    found = []
+    for seed in range(seeds):
+        stage = f"{name}, seed {seed}"
+        towers = arena.train(plan, labels, seed=seed, progress=progress, stage=stage)
+        found.append(arena.ranked(towers))
     return found
 
 
-def by_loss(
-    arena: Arena, whole: csr_matrix, *, progress: Progress
-) -> dict[str, dict[str, Figures]]:
-    """Each loss with 0, 30 and 60 % of the training labels hidden; ``whole`` [N, V]: complete."""
-    found: dict[str, dict[str, Figures]] = {}
-    for loss in LossName:
-        for share in HIDDEN:
-            labels = hidden(whole, share, seed=0)
-            plan = replace(arena.plan.fit, loss=loss)
-            stage = f"{loss.value}, {share:.0%} hidden"
-            towers = arena.train(plan, labels, seed=0, progress=progress, stage=stage)
-            found.setdefault(loss.value, {})[f"{share:g}"] = arena.measure(towers)[0]
-    return found
+def with_loss(
+    arena: Arena, loss: LossName, labels: csr_matrix, *, stage: str, progress: Progress
+) -> Scored:
+    """The ranker over the whole vocabulary, trained with a loss and labels of its own."""
+    plan = replace(arena.plan.fit, loss=loss)
+    towers = arena.train(plan, labels, seed=0, progress=progress, stage=stage)
+    return arena.ranked_all(towers)
+
+
+def deprived(prepared: Prepared, parts: Sequence[str]) -> Prepared:
+    """The same videos as if they lacked some of the tower's PARTS."""
+    present = prepared.present.clone()
+    present[:, [PARTS.index(part) for part in parts]] = 0
+
+    def less(part: str, values: Tensor) -> Tensor:
+        return torch.zeros_like(values) if part in parts else values
+
+    return replace(
+        prepared,
+        frames=less("frames", prepared.frames),
+        frames_mask=less("frames", prepared.frames_mask),
+        audio=less("audio", prepared.audio),
+        audio_mask=less("audio", prepared.audio_mask),
+        texts=tuple(text[:0] if "words" in parts else text for text in prepared.texts),
+        sentence=less("sentence", prepared.sentence),
+        bridge=less("bridge", prepared.bridge),
+        present=present,
+    )
+
+
+def averaged(prepared: Prepared) -> Prepared:
+    """The same videos with one mean frame and one mean block of sound in place of sequences."""
+    frames, frames_mask = _mean(prepared.frames, prepared.frames_mask)
+    audio, audio_mask = _mean(prepared.audio, prepared.audio_mask)
+    return replace(
+        prepared, frames=frames, frames_mask=frames_mask, audio=audio, audio_mask=audio_mask
+    )
+
+
+def _mean(rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    total = (rows * mask[..., None]).sum(1, keepdim=True)
+    there = mask.any(1, keepdim=True).to(mask.dtype)
+    return total / mask.sum(1).clamp(min=1)[:, None, None], there

@@ -28,7 +28,8 @@ class RecallFigures:
 
     ``channels``: each channel's at most 100. ``overall``: the union, cut to 300 or 5 % of the
     vocabulary. ``without``: the union without one channel, cut alike. ``commonest``: the equally
-    long list of the commonest tags. ``at``: the union cut to k. ``curves``: each channel's best k.
+    long list of the commonest tags. ``at``: the union cut to k; ``commonest_at``: as many of the
+    commonest. ``curves``: each channel's best k.
     ``hits`` int64 [N]: true pairs among the overall candidates of each video.
     """
 
@@ -37,6 +38,7 @@ class RecallFigures:
     candidates_per_video: float
     commonest: float
     at: Mapping[int, float]
+    commonest_at: Mapping[int, float]
     without: Mapping[Channel, float]
     curves: Mapping[Channel, tuple[float, ...]]
     hits: I64
@@ -51,7 +53,7 @@ def measure(
     common = np.argsort(-recaller.channels.prior, kind="stable")
     channel_hits = np.zeros((len(CHANNELS), len(CURVE)))
     without = np.zeros(len(CHANNELS))
-    at = np.zeros(len(DEPTHS))
+    at, common_at = np.zeros(len(DEPTHS)), np.zeros(len(DEPTHS))
     hits = np.zeros(len(videos), np.int64)
     kept = by_chance = 0
     for start in range(0, len(videos), AT_ONCE):
@@ -71,6 +73,8 @@ def measure(
             kept += taken
             by_chance += int(np.isin(common[:taken], truth[start + row]).sum())
             at += [right[:depth].sum() for depth in DEPTHS]
+            expected = np.isin(common, truth[start + row])
+            common_at += [expected[: min(depth, len(own))].sum() for depth in DEPTHS]
             for number in range(len(CHANNELS)):
                 best = np.argsort(-np.nan_to_num(scores[:, number], nan=-1.0), kind="stable")
                 found = np.cumsum((right & there[:, number])[best]).astype(np.int64)
@@ -85,6 +89,7 @@ def measure(
         candidates_per_video=kept / max(1, len(videos)),
         commonest=by_chance / total,
         at=dict(zip(DEPTHS, (at / total).tolist(), strict=True)),
+        commonest_at=dict(zip(DEPTHS, (common_at / total).tolist(), strict=True)),
         without=dict(zip(CHANNELS, (without / total).tolist(), strict=True)),
         curves={
             channel: tuple((row / total).tolist())

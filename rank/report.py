@@ -9,20 +9,29 @@ from pathlib import Path
 import numpy as np
 
 from rank.evaluation import Evaluation
+from rank.examples import Shown, examples
 from rank.metrics import Scored
 from rank.plots import Line, bars, lines
 from rank.recall_figures import CURVE
+from rank.stills import Stills
 from rank.systems import System
-from recall.dataset import Dataset
-from recall.vocabulary import Vocabulary
 
 PAGE = "report.html"
-STYLE = """body{font:15px/1.5 sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;text-align:right;
-border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}
-figure{display:inline-block;margin:1rem 1rem 1rem 0}figcaption{font-weight:600}
-.right{color:#227a2b}.wrong{color:#b02a2a}.missed{color:#777}"""
-SHOWN = 24
+STYLE = """body{font:16px/1.55 system-ui,sans-serif;max-width:76rem;margin:2rem auto;
+padding:0 1rem;color:#222;background:#fff}h2{margin-top:2.5rem;border-top:1px solid #ddd;
+padding-top:1rem}p,li{max-width:46rem}table{border-collapse:collapse;margin:1rem 0;display:block;
+overflow-x:auto}caption{text-align:left;color:#555;padding-bottom:.4rem;max-width:60rem}
+td,th{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+td:first-child,th:first-child{text-align:left}tr.ours td{font-weight:600;background:#f3f7fb}
+figure{display:inline-block;margin:1rem 1rem 1rem 0;max-width:100%;vertical-align:top}
+figcaption{font-weight:600;max-width:36rem}figcaption small{display:block;font-weight:400;
+color:#555}svg{max-width:100%;height:auto}.right{color:#1d6b26}.wrong{color:#a32222}
+.missed{color:#666}.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));
+gap:1rem}article{border:1px solid #ddd;border-radius:6px;padding:.6rem .8rem}
+article h4{margin:.2rem 0}
+article ul{list-style:none;padding:0;margin:.3rem 0}article small{display:block;color:#666;
+padding-left:1.1rem}.frames{margin:0}.frames img{margin-right:4px;border-radius:3px}
+nav a{margin-right:1rem}"""
 
 NAMES: Mapping[System, str] = {
     System.CLASSIFICATION: "classification alone",
@@ -31,21 +40,23 @@ NAMES: Mapping[System, str] = {
 }
 
 
-def write_report(
-    folder: Path, evaluation: Evaluation, videos: Dataset, vocabulary: Vocabulary
-) -> Path:
-    """Write ``report.html`` for one evaluation; gives its path."""
+def write_report(folder: Path, shown: Shown, stills: Stills) -> Path:
+    """Write ``report.html`` for one evaluation; gives its path.
+
+    ``stills``: pictures of the videos that ``rank.examples`` shows.
+    """
+    evaluation = shown.evaluation
     folder.mkdir(parents=True, exist_ok=True)
     body = [
         "<h1>Evaluation</h1>",
         summary(evaluation),
         "<h2>Systems</h2>",
-        systems_table(evaluation),
+        table(SYSTEMS_HEAD, systems_rows(evaluation)),
         "<h2>Recall</h2>",
         recall_table(evaluation),
         *evaluation_plots(evaluation),
         "<h2>Examples</h2>",
-        examples(evaluation, videos, vocabulary),
+        examples(shown, stills),
     ]
     path = folder / PAGE
     path.write_text(page("Evaluation", body), encoding="utf-8")
@@ -55,8 +66,9 @@ def write_report(
 def page(title: str, body: Iterable[str]) -> str:
     """A whole page."""
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style><body>{''.join(body)}</body></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width">'
+        f"<style>{STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
     )
 
 
@@ -72,28 +84,40 @@ def summary(evaluation: Evaluation) -> str:
     )
 
 
-def systems_table(evaluation: Evaluation) -> str:
+SYSTEMS_HEAD = (
+    "system",
+    "accuracy (95 %)",
+    "tags a video",
+    "recall",
+    "F1",
+    "accuracy, top (95 %)",
+    "precision at 5",
+    "mAP",
+    "ms a video",
+)
+
+
+def systems_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """The three systems with intervals."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for system, found in evaluation.systems.items():
-        interval = evaluation.intervals[system]["accuracy"]
+        interval, top = (
+            evaluation.intervals[system][name] for name in ("accuracy", "accuracy_top")
+        )
         rows.append(
             (
                 NAMES[system],
-                f"{found.accuracy:.3f} ({interval.low:.3f}–{interval.high:.3f})",
+                f"{found.accuracy:.3f} ({interval.low:.3f} to {interval.high:.3f})",
                 f"{found.tags_per_video:.2f}",
                 f"{found.recall:.3f}",
                 f"{found.f1:.3f}",
-                f"{found.accuracy_top:.3f}",
+                f"{found.accuracy_top:.3f} ({top.low:.3f} to {top.high:.3f})",
                 f"{found.precision_at_5:.3f}",
                 f"{found.map:.3f}",
                 f"{evaluation.milliseconds[system]:.1f}",
             )
         )
-    head = (
-        "system|accuracy (95 %)|tags a video|recall|F1|accuracy, top|precision at 5|mAP|ms a video"
-    )
-    return table(head.split("|"), rows)
+    return rows
 
 
 def recall_table(evaluation: Evaluation) -> str:
@@ -127,7 +151,7 @@ def evaluation_plots(evaluation: Evaluation) -> list[str]:
     ]
     reliable = [
         Line("measured", [(float(row[0]), float(row[1])) for row in evaluation.bins]),
-        Line("perfect", [(0.0, 0.0), (1.0, 1.0)], dashed=True),
+        Line("perfect", [(0.0, 0.0), (1.0, 1.0)]),
     ]
     frequency = {
         name: {"accuracy": part.accuracy, "recall": part.recall}
@@ -137,12 +161,43 @@ def evaluation_plots(evaluation: Evaluation) -> list[str]:
         name: {"accuracy": part.accuracy, "recall": part.recall}
         for name, part in evaluation.by_uploader.items()
     }
+    of = f"{len(evaluation.truth.tags)} videos, against the {evaluation.against}. "
     return [
-        lines("Recall by number of candidates", "candidates", "recall", by_depth, x_range=(0, 300)),
-        lines("Precision and recall", "recall", "precision", curves),
-        lines("Calibration", "score", "share true", reliable),
-        bars("By tag frequency", "", frequency),
-        bars("By uploader", "", uploader),
+        lines(
+            "Recall by number of candidates",
+            "candidates",
+            "recall",
+            by_depth,
+            note=of + "The candidates of each channel, best first, and of all five together.",
+            x_range=(0, 300),
+        ),
+        lines(
+            "Precision and recall",
+            "recall",
+            "precision",
+            curves,
+            note=of + "From the highest score on.",
+        ),
+        lines(
+            "Calibration",
+            "score",
+            "share true",
+            reliable,
+            note=of + "Ten bins of equal mass over candidates scored 0.1 or more; "
+            f"error {evaluation.calibration_error:.3f}.",
+        ),
+        bars(
+            "By tag frequency",
+            "",
+            frequency,
+            note=of + "Head: the commonest tenth of the trained tags; tail: the rarest half.",
+        ),
+        bars(
+            "By uploader",
+            "",
+            uploader,
+            note=of + "Known: training had labelled videos of the same uploader.",
+        ),
     ]
 
 
@@ -156,41 +211,16 @@ def precision_recall(scored: Scored) -> list[tuple[float, float]]:
     return [(float(hits[d]) / total, float(hits[d]) / (d + 1)) for d in depths]
 
 
-def examples(evaluation: Evaluation, videos: Dataset, vocabulary: Vocabulary) -> str:
-    """Some videos: what was published and right, published and wrong, true and missed."""
-    scored = evaluation.scored[System.RECALL_RANKING]
-    threshold = evaluation.thresholds[System.RECALL_RANKING]
-    rows = []
-    step = max(1, scored.videos // SHOWN)
-    for video in range(0, scored.videos, step)[:SHOWN]:
-        own = np.flatnonzero((scored.video == video) & (scored.score >= threshold))
-        own = own[np.argsort(-scored.score[own], kind="stable")]
-        published = "".join(
-            _published(vocabulary.tags[int(scored.tag[pair])].name, scored, pair)
-            for pair in own.tolist()
-        )
-        missed = set(evaluation.truth.tags[video].tolist()) - set(scored.tag[own].tolist())
-        names = ", ".join(sorted(vocabulary.tags[tag].name for tag in missed))
-        title = escape(videos.words[video].text[:90]) or "(no words)"
-        rows.append(
-            f'<tr><td>{title}</td><td>{published}<span class="missed">{escape(names)}</span>'
-        )
-    return (
-        "<p>Published tags with their scores, <span class=right>right</span> and "
-        "<span class=wrong>wrong</span>; then the <span class=missed>true ones missed</span>.</p>"
-        f"<table>{''.join(rows)}</table>"
-    )
-
-
-def _published(name: str, scored: Scored, pair: int) -> str:
-    kind = "right" if scored.right[pair] else "wrong"
-    return f'<span class="{kind}">{escape(name)} {scored.score[pair]:.2f}</span> · '
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A plain table; cells are text."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", ours: int = -1
+) -> str:
+    """A plain table; cells are text. ``ours``: the row that is set apart."""
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        f"<tr{' class=ours' if number == ours else ''}>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        + "</tr>"
+        for number, row in enumerate(rows)
     )
-    return f"<table><tr>{top}</tr>{body}</table>"
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{above}<tr>{top}</tr>{body}</table>"

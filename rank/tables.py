@@ -3,113 +3,60 @@
     Table 1  recall: each channel alone, the union without each, overall, the commonest tags
     Table 2  ranking: 10 random negatives, 400, 400 of which a quarter two hops away
     Table 3  systems: classification, full ranking, recall then ranking
-    besides  peers on the same features; losses with labels hidden; what each column is worth
+    besides  peers on the same features; losses with labels hidden; new tags; cold start; what each
+             choice is worth; what ranking a whole vocabulary costs
 
-Writes ``tables.json`` and ``report.html``. Needs the extra ``train``.
+Every finding is kept as it ends, so that a killed run goes on. Writes ``tables.json`` and
+``report.html``. Needs the extra ``train``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from encoders.encoder import Encoders
 from encoders.profile import load_profile
 from encoders.small_bert import initial_layers
 from encoders.weights import default_weights_dir
-from rank import peers, plots, ranker_table, report
-from rank.bootstrap import Bootstrap, differs, middle
-from rank.evaluation import Evaluation, Truth, evaluate
+from rank import ablation, cost, coverage, examples, new_tags, peers, ranker_table, tables_page
+from rank.bootstrap import Bootstrap
+from rank.cold_start import ColdStart, cold_start
+from rank.comparing import Row, compared
+from rank.cost import RankingCost
+from rank.coverage import HIDDEN, Covered, Judge
+from rank.evaluation import Truth
+from rank.examples import Shown
+from rank.fitting import FitPlan
 from rank.gathering import Gathering
-from rank.metrics import Figures, Scored
-from rank.peers import Compared
-from rank.progress import Progress, quiet
-from rank.ranker_table import Arena, FalseNegatives
-from rank.ranker_training import RankerParts, RankerPlan, label_matrix, shape_of
+from rank.losses import LossName
+from rank.measured import Tables
+from rank.metrics import Scored
+from rank.new_tags import Found
+from rank.notebook import Notebook
+from rank.progress import Progress, named, quiet
+from rank.ranker_table import NEGATIVES, Arena, FalseNegatives
+from rank.ranker_training import RankerParts, RankerPlan, shape_of
+from rank.stages import Stages, file_digest
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.training import candidates_of, train
-from recall.corpus import TagSet, read_corpus, read_truth
-from recall.dataset import Dataset
+from rank.training import Plan, Trained, candidates_of, train
+from rank.variants import Ground
+from recall.corpus import read_corpus, read_truth
 from recall.splits import Split
-
-F64 = npt.NDArray[np.float64]
 
 TABLES = "tables.json"
 PAGE = "report.html"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tables:
-    """Everything that was measured."""
-
-    evaluations: Sequence[Evaluation]
-    negatives: Mapping[str, Sequence[tuple[Figures, Scored]]]
-    guard: FalseNegatives
-    losses: Mapping[str, Mapping[str, Figures]]
-    peers: Sequence[Compared]
-    bootstrap: Bootstrap
-
-    def to_json(self) -> dict[str, object]:
-        """The evaluation's keys (mean over seeds), then ``ranking``, ``seeds``, ``peers``, …"""
-        each = [evaluation.to_json() for evaluation in self.evaluations]
-        mean = _mean(each)
-        if not isinstance(mean, dict):
-            raise TypeError("an evaluation is an object")
-        return {
-            **mean,
-            "ranking": {name: self._runs(runs) for name, runs in self.negatives.items()},
-            "false_negatives": asdict(self.guard),
-            "losses": {
-                loss: {share: asdict(found) for share, found in rows.items()}
-                for loss, rows in self.losses.items()
-            },
-            "peers": {peer.name: self._peer(peer) for peer in self.peers},
-            "seeds": {str(seed): row for seed, row in enumerate(each)},
-        }
-
-    def _runs(self, runs: Sequence[tuple[Figures, Scored]]) -> dict[str, object]:
-        accuracy = np.array([found.accuracy_top for found, _ in runs])
-        drawn = np.mean([top_draws(scored, self.bootstrap) for _, scored in runs], axis=0)
-        interval = middle(drawn)
-        return {
-            **{
-                name: float(np.mean([asdict(f)[name] for f, _ in runs]))
-                for name in asdict(runs[0][0])
-            },
-            "accuracy_top_spread": float(accuracy.std(ddof=1)) if len(runs) > 1 else 0.0,
-            "accuracy_top_interval": [interval.low, interval.high],
-            "seeds": accuracy.tolist(),
-        }
-
-    def _peer(self, peer: Compared) -> dict[str, object]:
-        product = self.evaluations[0].scored[System.RECALL_RANKING]
-        ours, theirs = (top_draws(s, self.bootstrap) for s in (product, peer.scored))
-        gap = middle(ours - theirs)
-        return {
-            **asdict(peer.figures),
-            "behind_by": [gap.low, gap.high],
-            "differs": differs(ours, theirs),
-        }
-
-
-def _means(runs: Sequence[Figures]) -> dict[str, float]:
-    rows = [asdict(found) for found in runs]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def top_draws(scored: Scored, bootstrap: Bootstrap) -> F64:
-    """The accuracy of exactly the top 3.12·N pairs in each draw."""
-    best = scored.top(round(3.12 * scored.videos))
-    right = np.bincount(scored.video[best], scored.right[best], minlength=scored.videos)
-    many = np.bincount(scored.video[best], minlength=scored.videos)
-    return bootstrap.ratio(right.astype(np.float64), many.astype(np.float64))
+FINDINGS_VERSION = 1  # raise when an experiment changes
+SHORT = RankerPlan(fit=FitPlan(epochs=6, bert_epochs=1, fewest_steps=120))
+"""The budget of every comparison; only the product's own seeds are trained longer."""
 
 
 def write_tables(
@@ -122,14 +69,21 @@ def write_tables(
     seeds: int = 3,
     cache_dir: Path,
     workers: int | None = None,
+    plan: Plan | None = None,
+    short: RankerPlan = SHORT,
     progress: Progress = quiet,
 ) -> Tables:
-    """Train and measure everything on one corpus; writes ``tables.json`` and ``report.html``."""
+    """Train and measure everything on one corpus; writes ``tables.json`` and ``report.html``.
+
+    ``plan``: of the product, once a seed. ``short``: the budget of every comparison.
+    """
+    began = time.monotonic()
     folder = default_weights_dir()
     gathering = Gathering(
         load_profile(profile, weights_dir=folder), cache_dir, workers or 2, weights_dir=folder
     )
-    complete = read_truth(truth, read_corpus(corpus_path, vocabulary)) if truth else None
+    corpus = read_corpus(corpus_path, vocabulary)
+    complete = read_truth(truth, corpus) if truth else None
     out.mkdir(parents=True, exist_ok=True)
     trained = [
         train(
@@ -139,146 +93,185 @@ def write_tables(
             vocabulary=vocabulary,
             seed=seed,
             truth=complete,
-            progress=progress,
+            plan=plan,
+            progress=named(f"seed {seed}", progress),
         )
         for seed in range(seeds)
     ]
+    notebook = Notebook(
+        Stages.of(
+            cache_dir,
+            "tables",
+            FINDINGS_VERSION,
+            file_digest(corpus_path),
+            truth and file_digest(truth),
+            vocabulary and file_digest(vocabulary),
+            gathering.profile.digest,
+            seeds,
+            plan,
+            short,
+        )
+    )
     encoders = Encoders.open(gathering.profile, weights_dir=folder)
     tagger = Tagger.load(trained[0].bundle.folder, encoders)
     dataset = trained[0].gathered.dataset
     test = dataset.of(Split.TEST)
-    true = Truth.of(test, complete)
-    arena = _arena(dataset, tagger, encoders, true)
-    labels = label_matrix(dataset, len(tagger.vocabulary))
-    whole = _whole(dataset, complete, labels)
-    negatives = ranker_table.by_negatives(arena, seeds=seeds, progress=progress)
-    teacher = arena.train(
-        arena.plan.fit, labels, seed=0, progress=progress, stage="false negatives"
+    ground = Ground(
+        corpus=corpus,
+        complete=complete or {video.video_id: video.tags for video in corpus.videos},
+        dataset=dataset,
+        test=test,
+        true=Truth.of(test, complete),
+        gathering=gathering,
+        encoders=encoders,
+        folder=out / "variants",
+        plan=replace(plan or Plan(), ranker=short),
+        progress=progress,
     )
-    names = tagger.recaller.channels.bridge.vectors
-    tables = Tables(
-        evaluations=[item.evaluation for item in trained],
-        negatives=negatives,
-        guard=ranker_table.false_negatives(arena, teacher, labels, whole, seed=0),
-        losses=ranker_table.by_loss(arena, whole, progress=progress),
-        peers=[
-            peers.compare(peer, dataset, true.tags, true.outside)
-            for peer in peers.peers(dataset, names, seed=0, progress=progress)
-        ],
-        bootstrap=Bootstrap(test.component.astype(np.int64)),
-    )
+    tables = Experiments(ground, trained, tagger, notebook, seeds).run()
     (out / TABLES).write_text(json.dumps(tables.to_json(), indent=1) + "\n", encoding="utf-8")
-    evaluation = evaluate(tagger, test, true, progress)
-    body = [*_page(tables), *report.evaluation_plots(evaluation), "<h2>Examples</h2>"]
-    body.append(report.examples(evaluation, test, tagger.vocabulary))
-    (out / PAGE).write_text(report.page("Three tables", body), encoding="utf-8")
+    first = tables.evaluations[0]
+    stills = gathering.stills(corpus, examples.shown_ids(first, test))
+    titles = {video.video_id: video.words.title for video in corpus.videos}
+    minutes = (time.monotonic() - began) / 60
+    page = tables_page.page(
+        tables, dataset, Shown(first, test, tagger, titles), stills, minutes, os.cpu_count() or 1
+    )
+    (out / PAGE).write_text(page, encoding="utf-8")
     return tables
 
 
-def _arena(dataset: Dataset, tagger: Tagger, encoders: Encoders, true: Truth) -> Arena:
-    words = encoders.word_embeddings
-    parts = RankerParts(
-        shape_of(encoders.profile, words.shape[1]),
-        initial_layers(encoders.profile),
-        tagger.recaller.channels.bridge.vectors,
-        words,
-    )
-    candidates = {
-        split: candidates_of(tagger.recaller, dataset.of(split))
-        for split in (Split.VAL, Split.TEST)
-    }
-    return Arena.of(dataset, parts, RankerPlan(), candidates, true.tags, true.outside)
+class Experiments:
+    """All that is measured beside the product's own trainings, each found once and kept."""
 
+    def __init__(
+        self,
+        ground: Ground,
+        trained: Sequence[Trained],
+        tagger: Tagger,
+        notebook: Notebook,
+        seeds: int,
+    ) -> None:
+        self.ground = ground
+        self.trained = trained
+        self.tagger = tagger
+        self.notebook = notebook
+        self.seeds = seeds
+        self.product = trained[0].evaluation.scored[System.RECALL_RANKING]
+        self.bootstrap = Bootstrap(ground.test.component.astype(np.int64))
+        true = ground.true
+        self.judge = Judge(self.bootstrap, true.tags, true.outside)
 
-def _whole(dataset: Dataset, truth: Mapping[str, TagSet] | None, labels: csr_matrix) -> csr_matrix:
-    """The complete labels where a truth knows them, else the labels as they are."""
-    if truth is None:
-        return labels
-    rows = Truth.of(dataset, truth).tags
-    counts = [len(tags) for tags in rows]
-    owner = np.repeat(np.arange(len(rows)), counts)
-    ones = np.ones(len(owner), np.float32)
-    whole = csr_matrix((ones, (owner, np.concatenate(rows))), shape=labels.shape)
-    whole.sort_indices()
-    return whole
-
-
-def _mean(values: Sequence[object]) -> object:
-    """The mean of equally shaped JSON values; text and whole numbers that agree stay."""
-    first = values[0]
-    if isinstance(first, dict):
-        rows = [value for value in values if isinstance(value, dict)]
-        return {key: _mean([row[key] for row in rows]) for key in first}
-    if isinstance(first, list):
-        lists = [value for value in values if isinstance(value, list)]
-        return [_mean(list(items)) for items in zip(*lists, strict=True)]
-    if isinstance(first, int | float) and not all(value == first for value in values):
-        return float(np.mean([value for value in values if isinstance(value, int | float)]))
-    return first
-
-
-def _page(tables: Tables) -> list[str]:
-    row = tables.to_json()
-    evaluation = tables.evaluations[0]
-    ranking = [
-        (
-            name.replace("_", " "),
-            f"{np.mean([f.accuracy_top for f, _ in runs]):.3f}",
-            f"{np.mean([f.f1_top for f, _ in runs]):.3f}",
-            f"{np.mean([f.map for f, _ in runs]):.3f}",
-            ", ".join(f"{f.accuracy_top:.3f}" for f, _ in runs),
+    def run(self) -> Tables:
+        """Everything, the article's tables first."""
+        arena = self.arena()
+        keep = self.notebook.keep
+        negatives = keep("negatives", dict[str, Row], lambda: self.negatives(arena))
+        guard = keep("false-negatives", FalseNegatives, lambda: self.guard(arena))
+        rivals = keep("peers", list[Row], self.peers)
+        costs = keep(
+            "cost", RankingCost, lambda: cost.measure(self.tagger, self.ground.test.features(0))
         )
-        for name, runs in tables.negatives.items()
-    ]
-    product = evaluation.systems[System.RECALL_RANKING]
-    rivals = [("reeltag", f"{product.accuracy_top:.3f}", f"{product.f1_top:.3f}", "")]
-    rivals += [
-        (
-            peer.name.replace("_", " "),
-            f"{peer.figures.accuracy_top:.3f}",
-            f"{peer.figures.f1_top:.3f}",
-            "yes"
-            if differs(
-                top_draws(evaluation.scored[System.RECALL_RANKING], tables.bootstrap),
-                top_draws(peer.scored, tables.bootstrap),
+        columns = keep("last-stage", list[Row], self.columns)
+        missing = keep(
+            "missing-modality",
+            list[Row],
+            lambda: ablation.missing_modality(self.ground, self.tagger, self.bootstrap),
+        )
+        parts = keep(
+            "ranker-parts",
+            list[Row],
+            lambda: ablation.ranker_parts(self.ground, arena, self.bootstrap),
+        )
+        losses: list[Covered] = []
+        for loss in LossName:
+            by_loss = partial(coverage.by_loss, arena, self.ground, self.judge, loss)
+            losses += keep(f"loss-{loss.value}", list[Covered], by_loss)
+        products: list[Covered] = []
+        for share in HIDDEN:
+            whole = partial(coverage.of_product, self.ground, self.judge, share)
+            products.append(keep(f"hidden-{share:g}", Covered, whole))
+        cold = keep(
+            "cold-start",
+            ColdStart,
+            lambda: cold_start(self.ground, self.product, self.bootstrap),
+        )
+        chosen = new_tags.held_out(self.ground)
+        added = (
+            keep(
+                "new-tags",
+                list[Found],
+                lambda: new_tags.new_tags(self.ground, self.tagger, chosen),
             )
-            else "no",
+            if chosen
+            else []
         )
-        for peer in tables.peers
-    ]
-    hidden = list(next(iter(tables.losses.values())))
-    losses = [
-        (loss, *(f"{found[share].accuracy_top:.3f}" for share in hidden))
-        for loss, found in tables.losses.items()
-    ]
-    guard = tables.guard
-    return [
-        "<h1>Three tables</h1>",
-        report.summary(evaluation),
-        f"<p>{len(tables.evaluations)} seeds; figures without a list are of the first.</p>",
-        "<h2>Table 1: recall</h2>",
-        report.recall_table(evaluation),
-        "<h2>Table 2: negatives</h2>",
-        report.table(["negatives", "accuracy, top", "F1, top", "mAP", "seeds"], ranking),
-        f"<p>The ranker alone orders recall's candidates. Of the hard negatives drawn, "
-        f"{guard.drawn:.1%} are true; the frozen teacher drops {guard.dropped:.1%} of them, and of "
-        f"those left {guard.kept:.1%} are true.</p>",
-        "<h2>Table 3: systems</h2>",
-        report.systems_table(evaluation),
-        "<h2>Peers</h2>",
-        report.table(["system", "accuracy, top", "F1, top", "beyond the interval"], rivals),
-        "<h2>Labels hidden from training</h2>",
-        report.table(["loss", *(f"{float(share):.0%} hidden" for share in hidden)], losses),
-        "<p>Accuracy of the ranker alone at exactly 3.12 tags a video, against the "
-        f"{row['against']}.</p>",
-        plots.lines(
-            "Accuracy with labels hidden",
-            "share hidden",
-            "accuracy, top",
-            [
-                plots.Line(loss, [(float(s), found[s].accuracy_top) for s in hidden])
-                for loss, found in tables.losses.items()
-            ],
-            x_range=(0, 0.6),
-        ),
-    ]
+        return Tables(
+            evaluations=[item.evaluation for item in self.trained],
+            negatives=negatives,
+            guard=guard,
+            losses=losses,
+            products=products,
+            peers=rivals,
+            cost=costs,
+            columns=columns,
+            missing=missing,
+            parts=parts,
+            cold=cold,
+            new_tags=added,
+        )
+
+    def arena(self) -> Arena:
+        """Where rankers are trained alone, over the first seed's candidates."""
+        ground, profile = self.ground, self.ground.gathering.profile
+        words = ground.encoders.word_embeddings
+        parts = RankerParts(
+            shape_of(profile, words.shape[1]),
+            initial_layers(profile),
+            self.tagger.recaller.channels.bridge.vectors,
+            words,
+        )
+        candidates = candidates_of(self.tagger.recaller, ground.test)
+        true, short = ground.true, ground.plan.ranker
+        return Arena.of(ground.dataset, parts, short, candidates, true.tags, true.outside)
+
+    def negatives(self, arena: Arena) -> dict[str, Row]:
+        """Table 2; each row beside the one before it."""
+        found: dict[str, Row] = {}
+        before: list[Scored] = []
+        for name in NEGATIVES:
+            runs = ranker_table.by_negatives(
+                arena, name, seeds=self.seeds, progress=self.ground.progress
+            )
+            found[name] = compared(name, runs, before or runs, self.bootstrap)
+            before = runs
+        return found
+
+    def guard(self, arena: Arena) -> FalseNegatives:
+        """What the frozen teacher keeps out, by a ranker that has learned from random negatives."""
+        ground, labels = self.ground, arena.labels()
+        plan = replace(arena.plan.fit, negatives=NEGATIVES["negatives_400"])
+        teacher = arena.train(
+            plan, labels, seed=0, progress=ground.progress, stage="false negatives"
+        )
+        whole = coverage.matrix(
+            ground, lambda video: ground.complete[video.video_id].labels, labels.shape[1]
+        )
+        return ranker_table.false_negatives(arena, teacher, labels, whole, seed=0)
+
+    def peers(self) -> list[Row]:
+        """Each peer beside the product, at its own validation threshold."""
+        ground = self.ground
+        names = self.tagger.recaller.channels.bridge.vectors
+        rows = []
+        for peer in peers.peers(ground.dataset, names, seed=0, progress=ground.progress):
+            found = peers.compare(peer, ground.dataset, ground.true.tags, ground.true.outside)
+            rows.append(
+                compared(peer.name, [found.scored], [self.product], self.bootstrap, found.threshold)
+            )
+        return rows
+
+    def columns(self) -> list[Row]:
+        """The last stage fitted again without each group of columns."""
+        stage = ablation.stage_of(self.ground, self.trained[0], self.tagger)
+        return ablation.last_stage(self.ground, stage, self.bootstrap)

@@ -164,6 +164,7 @@ def evaluate(
     from rank.bundle import open_bundle
     from rank.evaluation import Truth
     from rank.evaluation import evaluate as measure
+    from rank.examples import Shown, shown_ids
     from rank.report import write_report
     from rank.tagger import Tagger
     from recall.corpus import read_corpus, read_truth
@@ -182,7 +183,9 @@ def evaluate(
         evaluation = measure(tagger, videos, Truth.of(videos, complete), progress)
     tell_what_is_left_out(labelled, gathered)
     if report is not None:
-        page = write_report(report, evaluation, videos, tagger.vocabulary)
+        titles = {video.video_id: video.words.title for video in labelled.videos}
+        stills = gathering.stills(labelled, shown_ids(evaluation, videos))
+        page = write_report(report, Shown(evaluation, videos, tagger, titles), stills)
         click.echo(f"Report: {page}", err=True)
     figures = evaluation.to_json()
     if json_file is not None:
