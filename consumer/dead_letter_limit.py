@@ -52,13 +52,15 @@ class DeadLetterLimit:
         self._probe: deque[bool] = deque(maxlen=bounds.probe)
         self._taken = 0
         self._pause = bounds.seconds
-        self._opened: float | None = None
+        self._open = False
         self._probing = False
+        self._since = 0.0
+        """When it opened, or the probe began."""
 
     @property
     def reached(self) -> bool:
         """Whether the intake is stopped, but for probes."""
-        return self._opened is not None
+        return self._open
 
     @property
     def share(self) -> float:
@@ -69,16 +71,15 @@ class DeadLetterLimit:
     def room(self) -> int:
         """How many events may be taken in now."""
         with self._lock:
-            if self._opened is None:
+            if not self._open:
                 return sys.maxsize
-            if not self._probing:
-                if self._clock() - self._opened < self._pause:
-                    return 0
+            if self._clock() - self._since >= self._pause:
+                # also where a probe got no answer: its events wait for retries, or were handed over
+                self._since = self._clock()
                 self._probing = True
                 self._taken = 0
-                self._probe.clear()
                 log.info("taking in %d events, to see how they end", self._bounds.probe)
-            return max(0, self._bounds.probe - self._taken)
+            return max(0, self._bounds.probe - self._taken) if self._probing else 0
 
     def take(self) -> None:
         """One event was taken in."""
@@ -94,27 +95,29 @@ class DeadLetterLimit:
                 self._probe.append(dead)
                 if len(self._probe) == self._bounds.probe:
                     self._judge_probe(sum(self._probe))
-            elif self._opened is None:
+            elif not self._open:
                 self._judge(sum(self._newest), len(self._newest))
 
     def _judge(self, dead: int, ended: int) -> None:
         least = min(self._bounds.least, self._bounds.window)
         if ended >= least and surely(dead, ended) > self._bounds.share:
-            self._open(self._bounds.seconds, f"{dead} of the last {ended} events")
+            self._stop(self._bounds.seconds, f"{dead} of the last {ended} events")
 
     def _judge_probe(self, dead: int) -> None:
         tried = f"{dead} of {self._bounds.probe} events tried"
         if dead > self._bounds.share * self._bounds.probe:
-            self._open(min(2 * self._pause, LONGEST_PAUSE * self._bounds.seconds), tried)
+            self._stop(min(2 * self._pause, LONGEST_PAUSE * self._bounds.seconds), tried)
             return
-        self._opened = None
+        self._open = False
         self._probing = False
         self._newest.clear()
         log.warning("%s were dead letters: taking in uploads again", tried)
 
-    def _open(self, pause: float, what: str) -> None:
-        self._opened = self._clock()
+    def _stop(self, pause: float, what: str) -> None:
+        self._open = True
         self._probing = False
+        self._probe.clear()
+        self._since = self._clock()
         self._pause = pause
         log.error("%s were dead letters: no new work for %.0f s", what, pause)
 
