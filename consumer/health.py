@@ -76,6 +76,14 @@ class Health:
         if result.stage is not None:
             self._metrics.dead_letters.labels(result.stage, result.reason).inc()
 
+    def no_room(self) -> bool:
+        """Whether there is no scratch space; it is so until an event under way finds some."""
+        if not self._troubles.lasts(Trouble.SCRATCH):
+            return False
+        if not self._in_flight.load().events:
+            self._troubles.over(Trouble.SCRATCH)
+        return True
+
     def livez(self) -> list[str]:
         """What only a restart can mend."""
         wrong = self._pulse.stale()

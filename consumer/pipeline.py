@@ -1,7 +1,7 @@
 """The stages of one upload event: parse, fetch and decode, encode, recall and rank.
 
-    ready ─→ decoder threads ─→ micro-batches ─→ encoder threads ─→ submit(Result)
-               (one a child)     (bounded)         (≤ cores)
+    ready ─→ fetcher threads ─→ micro-batches ─→ encoder threads ─→ submit(Result)
+           (more than children)  (bounded)         (≤ cores)
 
 Every event that is started ends here in exactly one of three ways: submitted with its outcome, left
 to wait for a retry, or dropped because its partition went away.
@@ -23,10 +23,10 @@ from consumer.events import BundleName, EventType, Scored, UploadEvent, parse_up
 from consumer.in_flight import InFlight
 from consumer.metrics import Metrics
 from consumer.retries import RetryPolicy
-from consumer.troubles import Troubles
+from consumer.troubles import Trouble, Troubles
 from consumer.work import Outcome, Record, Result, Source, Stage, Work
 from encoders.encoder import Item
-from encoders.errors import DecoderCrashed, EventError, MediaError, ReeltagError
+from encoders.errors import DecoderCrashed, EventError, MediaError, NoRoom, ReeltagError
 from encoders.features import Features, Media, State, Words
 
 log = logging.getLogger(__name__)
@@ -102,9 +102,13 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How the pipeline's threads work together."""
+    """How the pipeline's threads work together.
 
-    decoders: int
+    ``fetchers``  events being fetched and decoded at once: more than decode children, so that slow
+    servers hold up their own videos and no others.
+    """
+
+    fetchers: int
     encoders: int
     videos: int
     seconds: float
@@ -141,8 +145,8 @@ class Pipeline:
         self._bundle = BundleName(version=stages.tagger.version, digest=f"sha256:{digest}")
         self._decoded: queue.Queue[Decoded | None] = queue.Queue(2 * batching.videos)
         self._threads = [
-            threading.Thread(target=self._decode_loop, name=f"decode-{i}", daemon=True)
-            for i in range(batching.decoders)
+            threading.Thread(target=self._fetch_loop, name=f"fetch-{i}", daemon=True)
+            for i in range(batching.fetchers)
         ] + [
             threading.Thread(target=self._encode_loop, name=f"encode-{i}", daemon=True)
             for i in range(batching.encoders)
@@ -156,21 +160,21 @@ class Pipeline:
     def stop(self, seconds: float) -> None:
         """Ask the threads to end after what they are at; wait at most so long."""
         deadline = monotonic() + seconds
-        for _ in range(self._batching.decoders):
+        for _ in range(self._batching.fetchers):
             self._in_flight.ready.put(None)
-        for thread in self._threads[: self._batching.decoders]:
+        for thread in self._threads[: self._batching.fetchers]:
             thread.join(max(0.0, deadline - monotonic()))
         for _ in range(self._batching.encoders):
             try:
                 self._decoded.put(None, timeout=max(0.01, deadline - monotonic()))
             except queue.Full:
                 return
-        for thread in self._threads[self._batching.decoders :]:
+        for thread in self._threads[self._batching.fetchers :]:
             thread.join(max(0.0, deadline - monotonic()))
 
     # Parse, fetch and decode
 
-    def _decode_loop(self) -> None:
+    def _fetch_loop(self) -> None:
         while (work := self._in_flight.ready.get()) is not None:
             if not self._in_flight.start(work):
                 continue
@@ -202,16 +206,23 @@ class Pipeline:
         except MediaError as error:
             self._failed(work, error)
             return
+        if fetched.item.media is not None and not fetched.uri.startswith("file:"):
+            self._stages.troubles.over(Trouble.SCRATCH)
         self._in_flight.hold(work, work.held + size_of(fetched.item.media))
         self._decoded.put(Decoded(work, event, fetched))
 
     def _failed(self, work: Work, error: MediaError) -> None:
+        if isinstance(error, NoRoom):
+            self._stages.troubles.met(Trouble.SCRATCH, str(error))
         crashed = isinstance(error, DecoderCrashed)
         if crashed:
             self._metrics.crashes.inc()
             self._in_flight.crashed(work)
         again = (error.transient or crashed) and self._policy.another(
-            work, monotonic(), transient=error.transient
+            work,
+            monotonic(),
+            transient=error.transient,
+            counted=not isinstance(error, NoRoom),  # it is this machine's fault
         )
         if not again:
             self._dead(work, Stage.FETCH, error.reason, str(error))

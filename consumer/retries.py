@@ -28,14 +28,16 @@ class RetryPolicy:
     """Least pause after a crash, so that a commit carries its count before the next try."""
     random: random.Random = field(default_factory=random.Random, compare=False)
 
-    def another(self, work: Work, now: float, *, transient: bool) -> bool:
+    def another(self, work: Work, now: float, *, transient: bool, counted: bool = True) -> bool:
         """Whether ``work``, which has just failed, gets another try.
 
-        ``transient`` errors are bounded by attempts and age, crashes of the decoder by their count.
+        ``transient`` errors are bounded by attempts, where they are ``counted``, and by age;
+        crashes of the decoder by their count.
         """
         if not transient:
             return work.crashes < self.crash_limit
-        return work.attempts < self.attempts and now - work.began < self.age_seconds
+        few = work.attempts < self.attempts or not counted
+        return few and now - work.began < self.age_seconds
 
     def pause(self, attempts: int, *, crashed: bool = False) -> float:
         """Seconds to wait after that many tries."""

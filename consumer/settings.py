@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     decoders: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Decode children."
     )
+    fetchers: int = Field(
+        16, ge=1, description="Videos fetched at once; more than decoders, as servers may be slow."
+    )
     encoder_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from consumer.pipeline import Fetched, Stages
 from consumer.settings import Settings
+from consumer.troubles import Trouble, Troubles
 from encoders.access import Access
 from encoders.encoder import Encoders, Item
 from encoders.errors import SettingError, StoreError
@@ -30,10 +31,13 @@ log = logging.getLogger(__name__)
 class StoredReader:
     """Reads a video, unless the store has its features. Thread-safe."""
 
-    def __init__(self, reader: Reader, access: Access, store: FeatureStore | None) -> None:
+    def __init__(
+        self, reader: Reader, access: Access, store: FeatureStore | None, troubles: Troubles
+    ) -> None:
         self._reader = reader
         self._access = access
         self._store = store
+        self._troubles = troubles
 
     def read(self, uri: str, words: Words) -> Fetched:
         """What there is to encode. Raises MediaError."""
@@ -55,25 +59,25 @@ class StoredReader:
             log.warning("going on without some words: %s", media.notes[Modality.TEXT])
         return media
 
-    @staticmethod
     def _find(
-        store: FeatureStore, words: Words, uri: str, fingerprint: str | None, digest: str = ""
+        self, store: FeatureStore, words: Words, uri: str, fingerprint: str | None, digest: str = ""
     ) -> Known:
         try:
             if digest:
                 return store.find_content(words, digest)
             return store.find(words, uri, fingerprint)
         except StoreError as error:
-            log.warning("going on without the feature store: %s", error)
+            self._troubles.met(Trouble.FEATURES, str(error))
             return NOTHING
 
 
 class StoringEncoder:
     """Encodes a micro-batch and keeps what was not known. Thread-safe."""
 
-    def __init__(self, encoders: Encoders, store: FeatureStore | None) -> None:
+    def __init__(self, encoders: Encoders, store: FeatureStore | None, troubles: Troubles) -> None:
         self._encoders = encoders
         self._store = store
+        self._troubles = troubles
 
     def encode(self, videos: Sequence[Fetched]) -> list[Features]:
         """The features of a micro-batch."""
@@ -83,8 +87,7 @@ class StoringEncoder:
                 self._keep(self._store, video, known)
         return features
 
-    @staticmethod
-    def _keep(store: FeatureStore, video: Fetched, features: Features) -> None:
+    def _keep(self, store: FeatureStore, video: Fetched, features: Features) -> None:
         media = video.item.media
         try:
             store.keep(
@@ -95,7 +98,9 @@ class StoringEncoder:
                 known=video.item.known,
             )
         except StoreError as error:
-            log.warning("features are not kept: %s", error)
+            self._troubles.met(Trouble.FEATURES, str(error))
+        else:
+            self._troubles.over(Trouble.FEATURES)
 
 
 @contextmanager
@@ -118,6 +123,10 @@ def open_stages(settings: Settings) -> Iterator[Stages]:
         store = None
         if settings.features is not None:
             store = FeatureStore.open(settings.features, profile)
+        troubles = Troubles()
         yield Stages(
-            StoredReader(reader, settings.access, store), StoringEncoder(encoders, store), tagger
+            StoredReader(reader, settings.access, store, troubles),
+            StoringEncoder(encoders, store, troubles),
+            tagger,
+            troubles,
         )

@@ -116,7 +116,7 @@ class Worker:
         self._pipeline = Pipeline(
             stages,
             Batching(
-                decoders=settings.decoders,
+                fetchers=max(settings.fetchers, settings.decoders),
                 encoders=settings.encoder_threads,
                 videos=settings.batch_videos,
                 seconds=settings.batch_seconds,
@@ -259,7 +259,7 @@ class Worker:
         return receipt is not Receipt.PARKED
 
     def _throttle(self, consumer: Consumer) -> None:
-        if not self._health.limit.room() or self._in_flight.full:
+        if not self._health.limit.room() or self._in_flight.full or self._health.no_room():
             self._assignment.stop(consumer)
         elif self._in_flight.roomy:
             self._assignment.go_on(consumer)

@@ -12,6 +12,7 @@
     │   ├── Unreadable             not a video, or damaged beyond use
     │   ├── DecoderCrashed         the decoder died or had to be killed
     │   └── Unavailable            a time-out or an error of the server: worth another try
+    │       └── NoRoom             this machine's scratch folder is full, or can't be written
     ├── StoreError                 the feature store can't be read or written
     └── KafkaError                 the broker can't be used as configured
 
@@ -93,6 +94,12 @@ class Unavailable(MediaError):
 
     transient = True
     reason = "unavailable"
+
+
+class NoRoom(Unavailable):
+    """This machine's scratch folder is full, or can't be written: no fault of the video."""
+
+    reason = "no_room"
 
 
 class StoreError(ReeltagError):

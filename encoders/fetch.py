@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -16,7 +16,7 @@ from urllib.parse import SplitResult
 
 from encoders.access import Access, S3Options, named, split
 from encoders.addresses import Resolver, system_resolver
-from encoders.errors import MediaError, Refused, Unavailable, Unreadable
+from encoders.errors import MediaError, NoRoom, Refused, Unavailable, Unreadable
 from encoders.fetch_file import open_file
 from encoders.fetch_http import HttpFetcher, claimed_size, etag
 from encoders.limits import Limits
@@ -42,7 +42,7 @@ class Fetcher:
     """Fetches one file at a time for each caller. Safe to share between threads.
 
     ``scratch`` is where remote files go, as files without a name: nothing is left behind, not
-    even by a kill.
+    even by a kill. It is chosen once, so that it is not another folder when this one is full.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Fetcher:
         resolver: Resolver = system_resolver,
     ) -> None:
         self._limits = limits
-        self._scratch = scratch
+        self._scratch = scratch or scratch_folder()
         self._http = HttpFetcher(resolver)
         self._s3: dict[S3Options | None, S3Fetcher] = {}
         self._lock = threading.Lock()
@@ -122,7 +122,8 @@ class Fetcher:
                         copy.write(chunk)
             return copy.finished()
         except MediaError:
-            copy.file.close()
+            with suppress(OSError):  # closing tries once more to write what there was no room for
+                copy.file.close()
             raise
 
     def _digest(self, file: BinaryIO, deadline: float) -> tuple[int, str]:
@@ -149,10 +150,18 @@ class Fetcher:
             return self._s3[access.s3]
 
 
+def scratch_folder() -> Path:
+    """Where temporary files go: as Python chooses, or ``TMPDIR`` where all are full by now."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR", "/tmp"))
+
+
 class Copy:
     """A remote file on its way to the scratch folder, counted and digested as it comes."""
 
-    def __init__(self, limit: int, scratch: Path | None) -> None:
+    def __init__(self, limit: int, scratch: Path) -> None:
         self._limit = limit
         self._size = 0
         self._sha256 = hashlib.sha256()
@@ -182,7 +191,7 @@ def _scratch_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unavailable(
+        raise NoRoom(
             f"the scratch folder can't be written ({os.strerror(error.errno or 0)}); make room"
         ) from None
 

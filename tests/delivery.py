@@ -26,7 +26,7 @@ from consumer.worker import Worker
 from encoders.errors import ReeltagError
 from tests.kafka_broker import Broker, unique
 from tests.light import light_stages
-from tests.worker_process import WorkerProcess
+from tests.worker_process import LIGHT, WorkerProcess
 
 UPLOADED_AT = "2026-01-01T00:00:00Z"
 
@@ -142,11 +142,10 @@ class Scene:
                 self.producer.poll(0.1)
         self.producer.poll(0)
 
-    def worker(self, **environment: str) -> WorkerProcess:
-        """Start a worker process."""
-        made = WorkerProcess.start(
-            {**self.settings, **environment}, self.folder / f"worker-{len(self.workers)}.log"
-        )
+    def worker(self, *command: str, **environment: str) -> WorkerProcess:
+        """Start a worker process; without a ``command`` it has light stages."""
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        made = WorkerProcess.start({**self.settings, **environment}, log, command or LIGHT)
         self.workers.append(made)
         return made
 

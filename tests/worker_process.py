@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -16,23 +16,28 @@ from urllib.request import urlopen
 from tests.kafka_broker import free_port
 
 ROOT = Path(__file__).parent.parent
+LIGHT = (sys.executable, "-m", "tests.light_worker")
+REAL = (sys.executable, "-m", "consumer.cli", "run", "--bundle", "deploy/starter")
+"""`reeltag run`, with real encoders and the starter bundle."""
 
 
 @dataclass
 class WorkerProcess:
-    """`python -m tests.light_worker` as a process of its own."""
+    """A worker as a process of its own, with light stages where no other command is given."""
 
     process: subprocess.Popen[bytes]
     port: int
     log: Path
 
     @classmethod
-    def start(cls, environment: Mapping[str, str], log: Path) -> WorkerProcess:
+    def start(
+        cls, environment: Mapping[str, str], log: Path, command: Sequence[str] = LIGHT
+    ) -> WorkerProcess:
         """Start one; it is ready later."""
         port = free_port()
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.light_worker"],
+                command,
                 cwd=ROOT,
                 env={
                     **{k: v for k, v in os.environ.items() if not k.startswith("REELTAG_")},
