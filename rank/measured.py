@@ -49,6 +49,7 @@ class Tables:
             "new_tags": [asdict(found) for found in self.new_tags],
             "cold_start": {
                 **cold.row.to_json(),
+                "zero_shot": cold.zero_shot.to_json(),
                 "overall_recall": cold.recall,
                 "candidates_per_video": cold.candidates_per_video,
                 "commonest_tags": cold.commonest,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from rank import plots, report
 from rank.coverage import Covered
 from rank.measured import Tables
-from rank.wording import maybe, same, span, verdict
+from rank.wording import gap, maybe, same, span, verdict
 
 LOSSES: Mapping[str, str] = {
     "product": "the whole product",
@@ -19,11 +19,13 @@ LOSSES: Mapping[str, str] = {
 
 NEW_HEAD = (
     "the tags were",
-    "among candidates",
+    "among candidates (95 %)",
+    "mean place",
     "in the best 3",
     "in the best 10",
-    "published",
+    "published (95 %)",
     "accuracy",
+    "other tags' accuracy",
     "known uploader",
     "new uploader",
 )
@@ -102,11 +104,13 @@ def new_section(tables: Tables) -> Iterator[str]:
             [
                 (
                     row.name,
-                    f"{row.candidates:.3f}",
+                    f"{row.candidates:.3f} ({span(row.candidates_interval)})",
+                    "none" if row.place is None else f"{row.place:.1f}",
                     f"{row.hit_near:.3f}",
                     f"{row.hit_far:.3f}",
-                    f"{row.published:.3f}",
+                    f"{row.published:.3f} ({span(row.published_interval)})",
                     maybe(row.accuracy),
+                    maybe(row.others),
                     maybe(row.known),
                     maybe(row.new),
                 )
@@ -114,8 +118,9 @@ def new_section(tables: Tables) -> Iterator[str]:
             ],
             caption=f"{first.tags} tags, taken out of the vocabulary and of all labels, then added "
             f"as `reeltag tags add` does it, without training. Shares of their {first.pairs} true "
-            "pairs in the test split; accuracy is of the pairs published; the last two columns are "
-            "the best 10 by uploader. The first row is the product, trained longer.",
+            "pairs in the test split; mean place among the candidates, of those found; accuracy is "
+            "of the pairs published; the last two columns are the best 10 by uploader. The first "
+            "row is the product, trained longer; the example is a video without its words.",
         )
     else:
         yield "<p>No tag is common enough here to be held out and judged.</p>"
@@ -124,7 +129,10 @@ def new_section(tables: Tables) -> Iterator[str]:
     yield (
         "<h3>Cold start</h3><p>A bundle made of the tags' names, aliases and descriptions, without "
         f"one labelled video: accuracy {row.accuracy_top:.3f} ({span(cold.row.accuracy)}), F1 "
-        f"{row.f1_top:.3f} at exactly 3.12 tags a video. Its {cold.candidates_per_video:.0f} "
+        f"{row.f1_top:.3f} at exactly 3.12 tags a video; the similarity of names alone, without a "
+        f"bundle's channels, {cold.zero_shot.figures.accuracy_top:.3f} "
+        f"({span(cold.zero_shot.accuracy)}): the cold bundle is "
+        f"{gap(cold.zero_shot.accuracy_behind)}. Its {cold.candidates_per_video:.0f} "
         f"candidates hold {cold.recall:.3f} of the true pairs (as many tags in the order of a "
         f"vocabulary without counts: {cold.commonest:.3f}).</p>"
     )
