@@ -20,7 +20,7 @@ from rank.metrics import Scored, ceiling
 from rank.ranker_table import Arena, with_loss
 from rank.systems import System
 from rank.threshold import TAGS_PER_VIDEO
-from rank.variants import Ground, Labels, hidden_share, retrained
+from rank.variants import Ground, Labels, hidden, retrained
 
 I32 = npt.NDArray[np.int32]
 
@@ -98,7 +98,8 @@ def by_loss(arena: Arena, ground: Ground, judge: Judge, loss: LossName) -> list[
     """One loss with 0, 30 and 60 % of the labels hidden: the ranker alone, without recall."""
     found = []
     for share in HIDDEN:
-        labels = matrix(ground, hidden_share(ground, share, seed=0), len(arena.parts.names))
+        seen = hidden(ground.corpus.videos, ground.complete, share, seed=0)
+        labels = matrix(ground, seen, len(arena.parts.names))
         stage = f"{loss.value}, {share:.0%} hidden"
         scored = with_loss(arena, loss, labels, stage=stage, progress=ground.progress)
         found.append(judge.covered(loss.value, share, scored))
@@ -107,7 +108,8 @@ def by_loss(arena: Arena, ground: Ground, judge: Judge, loss: LossName) -> list[
 
 def of_product(ground: Ground, judge: Judge, share: float) -> Covered:
     """The whole product, recall and all, trained with a share of the labels hidden."""
-    trained = retrained(ground, f"hidden-{share:g}", hidden_share(ground, share, seed=0))
+    seen = hidden(ground.corpus.videos, ground.complete, share, seed=0)
+    trained = retrained(ground, f"hidden-{share:g}", seen)
     return judge.covered(PRODUCT, share, trained.evaluation.scored[System.RECALL_RANKING])
 
 

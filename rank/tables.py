@@ -118,7 +118,7 @@ def write_tables(
     test = dataset.of(Split.TEST)
     ground = Ground(
         corpus=corpus,
-        complete=complete or {video.video_id: video.tags for video in corpus.videos},
+        complete={**{video.video_id: video.tags for video in corpus.videos}, **(complete or {})},
         dataset=dataset,
         test=test,
         true=Truth.of(test, complete),

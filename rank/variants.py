@@ -97,14 +97,14 @@ def moved(tags: TagSet, place_of: Mapping[int, int]) -> TagSet:
     return TagSet(known, tags.outside + len(tags.labels) - len(known))
 
 
-def hidden_share(ground: Ground, share: float, *, seed: int) -> Labels:
+def hidden(
+    videos: Sequence[LabelledVideo], complete: Mapping[str, TagSet], share: float, *, seed: int
+) -> Labels:
     """The complete tags with a share hidden from training and validation, never a video's last."""
-    if not share:
-        return lambda video: ground.complete[video.video_id].labels
     random = np.random.default_rng(seed)
     kept: dict[str, tuple[int, ...]] = {}
-    for video in ground.corpus.videos:
-        whole = ground.complete[video.video_id].labels
+    for video in videos:
+        whole = complete[video.video_id].labels
         seen = tuple(tag for tag in whole if random.random() >= share)
         if whole and not seen:
             seen = (whole[int(random.integers(len(whole)))],)
