@@ -21,6 +21,7 @@ from rank.comparing import Row, compared
 from rank.gathering import without
 from rank.metrics import Scored
 from rank.ranker_table import PARTS_OF, Arena, averaged, deprived
+from rank.systems import System
 from rank.tagger import Tagger
 from rank.training import Trained
 from rank.variants import Ground
@@ -76,7 +77,8 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
         changes[f"without the {channel.value} channel"] = (without_channel(stage, channel), plan)
     for name, columns in GROUPS.items():
         changes[f"without {name}"] = (without_columns(stage, columns), plan)
-    changes["without company"] = (stage, replace(plan, many=2**62))
+    if stage.training.labelled.sum() >= plan.many:  # else the trees don't look at company anyway
+        changes["without company"] = (stage, replace(plan, many=2**62))
     changes["regression without trees"] = (stage, replace(plan, share=0.0))
     whole: list[Scored] = []
     rows = []
@@ -123,21 +125,30 @@ def without_columns(stage: Stage, names: Sequence[str]) -> Stage:
 
 def without_channel(stage: Stage, channel: Channel) -> Stage:
     """Without what a channel says, and without candidates that nobody else proposes."""
+    own, count = COLUMNS.index(channel.value), COLUMNS.index("channels")
     others = [COLUMNS.index(other.value) for other in CHANNELS if other is not channel]
 
     def proposed(examples: Examples) -> Examples:
-        return examples.take(np.asarray(~np.isnan(examples.rows[:, others]).all(axis=1)))
+        left = examples.take(np.asarray(~np.isnan(examples.rows[:, others]).all(axis=1)))
+        rows = left.rows.copy()
+        rows[:, count] -= ~np.isnan(rows[:, own])
+        return replace(left, rows=rows)
 
     return without_columns(Stage(proposed(stage.training), proposed(stage.test)), (channel.value,))
 
 
 def missing_modality(ground: Ground, tagger: Tagger, bootstrap: Bootstrap) -> list[Row]:
-    """The product on the same test videos, as if each modality were missing."""
+    """The product on the same test videos, as if each modality were missing.
+
+    Accuracy and tags a video are at the product's own threshold, as a worker would publish.
+    """
+    threshold = tagger.operating.standard[System.RECALL_RANKING]
     whole = _product(ground, tagger, None)
-    rows = [compared("nothing missing", [whole], [whole], bootstrap)]
+    rows = [compared("nothing missing", [whole], [whole], bootstrap, threshold)]
     for modality in Modality:
         scored = _product(ground, tagger, modality)
-        rows.append(compared(f"no {NOUNS[modality]}", [scored], [whole], bootstrap))
+        name = f"no {NOUNS[modality]}"
+        rows.append(compared(name, [scored], [whole], bootstrap, threshold))
         ground.progress("modalities left out", len(rows), 1 + len(Modality))
     return rows
 
