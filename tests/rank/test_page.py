@@ -50,6 +50,6 @@ def test_a_still_is_a_jpeg_that_shows_the_frame() -> None:
     picture[:, :48], picture[:, 48:] = (200, 40, 40), (20, 30, 180)
     head, _, inside = data_uri(picture).partition(",")
     assert head == "data:image/jpeg;base64"
-    with av.open(io.BytesIO(base64.b64decode(inside))) as container:
+    with av.open(io.BytesIO(base64.b64decode(inside)), mode="r") as container:
         shown = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
     assert np.abs(shown - picture).mean() < 6
