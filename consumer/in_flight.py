@@ -18,12 +18,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from consumer.lanes import Lanes
+from consumer.marks import Marks
 from consumer.offsets import Commit, OffsetTracker
 from consumer.retries import RetryQueue
 from consumer.work import Partition, Source, Ticket, Work
 
 RETRY_SHARE = 0.25
 """Of the bytes in flight, what those that wait for another try may hold."""
+
+SUSPECT_SECONDS = 0.2
+"""How often an event with a sudden end behind it asks whether it is its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,12 @@ class Claim:
 class InFlight:
     """The tracker, the lanes and the retries behind one lock."""
 
-    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        clock: Callable[[], float] = time.monotonic,
+        marks: Marks | None = None,
+    ) -> None:
         self.ready: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._bounds = bounds
         self._clock = clock
@@ -83,6 +92,8 @@ class InFlight:
         self._closing: set[Partition] = set()
         self._beside: dict[Partition, Partition] = {}
         self._group: object | None = None
+        self._marks = marks or Marks(None)
+        self._suspect: Work | None = None
         self._changed = threading.Condition(threading.RLock())
 
     # Assignment
@@ -96,6 +107,7 @@ class InFlight:
         """
         with self._changed:
             self._closing.discard(partition)
+            self._marks.forget(partition, committed or 0)
             epoch = self._tracker.open(partition, committed, metadata)
             return epoch, self._tracker.offsets(partition).unknown_from
 
@@ -214,12 +226,24 @@ class InFlight:
             return self._tracker.offsets(partition).unfinished
 
     def start(self, work: Work) -> bool:
-        """Begin a try; False where its partition is going or gone: it has left then."""
+        """Begin a try; False where its partition is going or gone: it has left then.
+
+        Of events during which a worker ended suddenly, one at a time is tried, so that those that
+        were only beside the culprit finish; False for the others, which wait for their turn.
+        """
         with self._changed:
             partition = work.ticket.partition
             if partition in self._closing or not self._tracker.owns(work.ticket):
                 self._leave(work)
                 return False
+            work.deaths = self._marks.begin(work.ticket)
+            if work.deaths and self._suspect is not None:
+                self._marks.end(work.ticket)
+                self._active.discard(work)
+                self._retries.add(work, self._clock() + SUSPECT_SECONDS)
+                return False
+            if work.deaths:
+                self._suspect = work
             work.attempts += 1
             return True
 
@@ -258,7 +282,7 @@ class InFlight:
             ):
                 return False
             self._lanes.hold(work, held)
-            self._active.discard(work)
+            self._ended(work)
             self._retries.add(work, self._clock() + pause)
             self._changed.notify_all()
             return True
@@ -353,8 +377,14 @@ class InFlight:
         self._active.add(work)
         self.ready.put(work)
 
-    def _leave(self, work: Work) -> None:
+    def _ended(self, work: Work) -> None:
         self._active.discard(work)
+        self._marks.end(work.ticket)
+        if self._suspect is work:
+            self._suspect = None
+
+    def _leave(self, work: Work) -> None:
+        self._ended(work)
         following = self._lanes.leave(work)
         if following is not None:
             self._hand_out(following)

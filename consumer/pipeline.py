@@ -184,6 +184,10 @@ class Pipeline:
                 self._broken(work, Stage.FETCH, error)
 
     def _decode(self, work: Work) -> None:
+        if work.deaths >= self._policy.death_limit:
+            error = f"the worker ended suddenly {work.deaths} times with this event under way"
+            self._dead(work, Stage.FETCH, "worker_died", f"{error}; see what is odd about the file")
+            return
         try:
             event = parse_upload(work.key, work.value)
         except EventError as error:

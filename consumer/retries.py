@@ -24,6 +24,7 @@ class RetryPolicy:
     longest_seconds: float
     age_seconds: float
     crash_limit: int
+    death_limit: int
     crash_seconds: float
     """Least pause after a crash, so that a commit carries its count before the next try."""
     random: random.Random = field(default_factory=random.Random, compare=False)

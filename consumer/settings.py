@@ -128,6 +128,14 @@ class Settings(BaseSettings):
     crash_limit: int = Field(
         3, ge=1, description="Decoder crashes, restarts included, that make a dead letter."
     )
+    death_limit: int = Field(
+        5, ge=1, description="Sudden ends of the worker during one event that make a dead letter."
+    )
+    state: Path | None = Field(
+        None,
+        description="Folder that outlives the worker's process, to count its sudden ends in; "
+        "without it, one among the temporary files.",
+    )
     dead_letter_limit: float = Field(
         0.5, gt=0, le=1, description="Share of dead letters; surely above it, intake stops."
     )

@@ -62,6 +62,7 @@ class Work:
 
     ``attempts``  tries so far; ``before`` those of earlier lives, where it is done ``again``.
     ``crashes``   tries that killed the decoder, restarts included.
+    ``deaths``    tries during which the worker itself ended suddenly.
     ``began``     when it was received, in seconds of the running clock.
     ``held``      bytes it holds: the message, and its decoded media while there are some.
     """
@@ -75,6 +76,7 @@ class Work:
     before: int = 0
     attempts: int = 0
     crashes: int = 0
+    deaths: int = 0
     held: int = 0
 
     @property

@@ -11,6 +11,7 @@ by then is done again, with the same event ids.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 
@@ -37,6 +38,7 @@ from consumer.kafka import (
     to_client,
 )
 from consumer.logs import start_logging
+from consumer.marks import Marks
 from consumer.metrics import Metrics
 from consumer.offsets import Commit
 from consumer.pipeline import Batching, Pipeline, Stages
@@ -46,6 +48,7 @@ from consumer.settings import Settings
 from consumer.signals import EndSignals
 from consumer.work import Partition, Source
 from encoders.errors import KafkaError
+from encoders.fetch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +74,11 @@ class Worker:
         self._next_commit = 0.0
         self._next_look = 0.0
         self._told: dict[str, float] = {}
+        state = settings.state or scratch_folder() / f"reeltag-{os.getuid()}"
+        self._marks = Marks.of(state, settings.group_id)
         self._in_flight = InFlight(
-            Bounds(settings.in_flight_events, settings.in_flight_bytes, settings.retry_events)
+            Bounds(settings.in_flight_events, settings.in_flight_bytes, settings.retry_events),
+            marks=self._marks,
         )
         self._health = Health(
             self._pulse,
@@ -129,6 +135,7 @@ class Worker:
                 longest_seconds=settings.retry_longest_seconds,
                 age_seconds=settings.retry_age_seconds,
                 crash_limit=settings.crash_limit,
+                death_limit=settings.death_limit,
                 crash_seconds=2 * settings.commit_seconds,
             ),
             DeadLetters(settings.dlq_topic, settings.group_id, stages.tagger.version),
@@ -330,6 +337,7 @@ class Worker:
                 self._poll(consumer, POLL_SECONDS)
         self._assignment.revoke_seconds = 0.0
         consumer.close()
+        self._marks.end_all()
         log.info("ended %.1f s after the signal", time.monotonic() - began)
 
     # What is told

@@ -2,11 +2,14 @@
 
 An upload's URI says how it fares: ``light:ok``, ``light:slow:0.5`` (seconds), ``light:degraded``,
 ``light:missing``, ``light:refused``, ``light:down:3`` (unavailable for three tries),
-``light:crash`` (kills its decoder each time), ``light:broken`` (a bug in the encoder).
+``light:crash`` (kills its decoder each time), ``light:kill`` (kills the whole worker each time),
+``light:broken`` (a bug in the encoder).
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -49,6 +52,8 @@ class LightReader:
             raise Refused("the host is not allowed; see REELTAG_ALLOWED_HOSTS")
         elif kind == "down" and tries <= int(rest[0]):
             raise Unavailable("the server answered 503")
+        elif kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         elif kind == "crash":
             raise DecoderCrashed("the decoder died")
         media = Media(

@@ -17,6 +17,7 @@ POLICY = RetryPolicy(
     longest_seconds=30.0,
     age_seconds=100.0,
     crash_limit=3,
+    death_limit=5,
     crash_seconds=2.0,
     random=random.Random(0),
 )
