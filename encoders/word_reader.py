@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Semaphore
 from typing import Protocol
 
 from encoders.access import Access
@@ -17,6 +18,8 @@ from encoders.sandbox import MediaReader
 from encoders.spoken import Listener
 from encoders.words import state_of, tidy
 
+SHARE = 0.25
+"""Of a video's time (``Limits.wall_seconds``), what its words may take on top."""
 MOST_SHOWN = 60
 MOST_SPOKEN = 120
 """Words kept of what the screen shows and of what is said."""
@@ -55,31 +58,43 @@ def open_reader(profile: Profile, limits: Limits, children: int) -> Iterator[Rea
             yield reader
         else:
             screen, ear = ScreenReader.open(), Listener.open(profile.languages, children)
-            yield WordReader(reader, screen, ear, profile, limits.wall_seconds)
+            seconds = SHARE * limits.wall_seconds
+            yield WordReader(reader, screen, ear, profile, seconds, at_once=children)
 
 
 class WordReader:
     """Adds to each video the words that it shows and says. Thread-safe.
 
     Words that can't be read never fail a video: a note says why, on Modality.TEXT. ``seconds`` is
-    what a video may take in all, reading included; what is under way then is still finished.
+    what a video's words may take beside fetching and decoding it, waiting not counted; what is
+    under way then is still finished. ``at_once`` videos' words are read side by side, each on one
+    core, however many threads fetch.
     """
 
     def __init__(
-        self, reader: Reader, screen: Screen, ear: Ear, profile: Profile, seconds: float
+        self,
+        reader: Reader,
+        screen: Screen,
+        ear: Ear,
+        profile: Profile,
+        seconds: float,
+        *,
+        at_once: int = 1,
     ) -> None:
         self._reader = reader
         self._screen = screen
         self._ear = ear
         self._profile = profile
         self._seconds = seconds
+        self._turns = Semaphore(at_once)
 
     def read(self, uri: str, access: Access) -> Media:
         """As ``MediaReader.read``, with ``Media.shown`` and ``Media.spoken``."""
-        deadline = Deadline.after(self._seconds)
         media = self._reader.read(uri, access)
-        shown, unread = self._shown(media.legible, deadline)
-        spoken, unheard = self._spoken(media.speech, deadline)
+        with self._turns:
+            deadline = Deadline.after(self._seconds)
+            shown, unread = self._shown(media.legible, deadline)
+            spoken, unheard = self._spoken(media.speech, deadline)
         note = "; ".join(part for part in (unread, unheard) if part)
         return replace(
             media,

@@ -7,7 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from time import sleep
 
 import av
 import numpy as np
@@ -283,6 +286,27 @@ def test_nothing_is_begun_when_the_time_is_over(wordy: Profile) -> None:
     media = read(screen, wordy, frames_of(1, 2), ear=Hears("late"), speech=SOUND, seconds=0)
     assert (screen.frames, media.shown, media.spoken) == (0, "", "")
     assert media.notes[Modality.TEXT].count("no time left") == 2
+
+
+def test_however_many_fetch_no_more_than_agreed_read_words_at_once(wordy: Profile) -> None:
+    now, most, lock = 0, 0, Lock()
+
+    class Watched(Says):
+        def lines(self, frame: U8) -> Sequence[str]:
+            nonlocal now, most
+            with lock:
+                now += 1
+                most = max(most, now)
+            sleep(0.02)
+            with lock:
+                now -= 1
+            return ()
+
+    given, nowhere = Gives(media_of(frames_of(1))), Access(frozenset(), ())
+    reader = WordReader(given, Watched(), Hears(), wordy, 9, at_once=2)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: reader.read("file:///x", nowhere), range(8)))
+    assert most == 2
 
 
 def test_what_is_said_is_kept_beside_what_is_shown(wordy: Profile) -> None:
