@@ -6,7 +6,7 @@
     words             one-vs-rest logistic regression on TF-IDF words
     mean              the mean of the last two's probabilities
     zero_shot         the similarity of a tag's name to words and picture
-    label_trees       napkinXC's label trees on words and embeddings, where it is installed
+    label_trees       napkinXC's label trees on TF-IDF words and principal components together
 
 Each one's free number (neighbours, ridge) is chosen on the validation split.
 """
@@ -85,7 +85,10 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
         wanted,
     )
     progress("peers", 2, 7)
-    by_embedding = _by_embeddings(x_train, labels, x_val, x_test, wanted, seed)
+    narrow = principal(x_train, min(NARROW, x_train.shape[1]))
+    length = max(1e-6, float(np.sqrt((narrow(x_train) ** 2).sum(1).mean())))
+    p_train, p_val, p_test = (narrow(part) / length for part in (x_train, x_val, x_test))
+    by_embedding = _by_embeddings(p_train, labels, p_val, p_test, wanted, seed)
     yield by_embedding
     progress("peers", 3, 7)
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=20_000)
@@ -109,7 +112,7 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
     yield Peer("zero_shot", by_name(val, names), by_name(test, names))
     progress("peers", 6, 7)
     if installed():
-        parts = ((w_train, x_train), (w_val, x_val), (w_test, x_test))
+        parts = ((w_train, p_train), (w_val, p_val), (w_test, p_test))
         joined = [hstack([words, csr_matrix(rows)], format="csr") for words, rows in parts]
         scores = tree_scores(joined[0], labels, joined[1], joined[2], seed=seed)
         yield _best("label_trees", scores, wanted)
@@ -180,14 +183,14 @@ def _carried(known: F32, labels: csr_matrix, asked: F32, k: int) -> F32:
 def _by_embeddings(
     train: F32, labels: csr_matrix, val: F32, test: F32, wanted: csr_matrix, seed: int
 ) -> Peer:
-    """One logistic regression a tag on the principal components, all tags at once."""
-    narrow = principal(train, min(NARROW, train.shape[1]))
-    x = narrow(train)
-    reach = REACH / max(1e-6, float(np.sqrt((x**2).sum(1).mean())))
+    """One logistic regression a tag on the principal components, all tags at once.
+
+    ``train``, ``val``, ``test``: rows whose mean length is one.
+    """
     found = []
     for ridge in RIDGES:
-        weights, bias = _fit(x * reach, labels, ridge, seed)
-        validated, tested = (narrow(part) * reach @ weights + bias for part in (val, test))
+        weights, bias = _fit(train * REACH, labels, ridge, seed)
+        validated, tested = (part * REACH @ weights + bias for part in (val, test))
         found.append((_chance(validated), _chance(tested)))
     return _best("embeddings", found, wanted)
 

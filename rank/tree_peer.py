@@ -1,7 +1,8 @@
 """A well-kept extreme multi-label library as a peer: napkinXC's probabilistic label trees.
 
 Jasinska-Kobus et al. 2020, arXiv 2009.11218. It sees what the others see: TF-IDF words and the
-embeddings side by side. Part of the extra ``train`` where there is a wheel for the platform.
+principal components of the embeddings side by side, each of about unit length. Part of the extra
+``train`` where there is a wheel for the platform.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from encoders.features import F32
 
 MODULE = "napkinxc.models"
 KEPT = 100  # tags of a video that are asked for
-COSTS = (4.0, 16.0)  # C of the trees' regressions
+COSTS = (64.0, 512.0)  # C of the trees' regressions
 Scores = tuple[F32, F32]
 
 
@@ -43,6 +44,7 @@ def tree_scores(
             model = tree(
                 str(Path(folder) / "model"),
                 liblinear_c=cost,
+                weights_threshold=0.0,  # by default small weights are lost, and these are many
                 seed=seed,
                 threads=os.cpu_count() or 1,
                 verbose=False,
