@@ -12,6 +12,7 @@ import numpy.typing as npt
 from encoders.errors import CorpusError
 from encoders.features import F32, I64, Features, Modality, State, Words
 from recall.corpus import LabelledVideo
+from recall.large import gathered
 from recall.ragged import Ragged
 from recall.splits import SPLITS, Split
 
@@ -74,10 +75,10 @@ class Dataset:
             video_ids=tuple(self.video_ids[i] for i in at.tolist()),
             words=tuple(self.words[i] for i in at.tolist()),
             uploaders=tuple(self.uploaders[number] for number in seen.tolist()),
-            sentence=self.sentence[at],
-            bridge=self.bridge[at],
-            frames=self.frames.take(at),
-            audio=self.audio.take(at),
+            sentence=gathered(self.sentence, at),
+            bridge=gathered(self.bridge, at),
+            frames=_taken(self.frames, at),
+            audio=_taken(self.audio, at),
             tokens=self.tokens.take(at),
             states=self.states[at],
             labels=self.labels.take(at),
@@ -218,6 +219,14 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
         raise CorpusError(
             f"features of different profiles can't be mixed ({error}); clear the cache"
         ) from error
+
+
+def _taken(lists: Ragged[np.float32], at: I64) -> Ragged[np.float32]:
+    """The lists at ``at``, in that order."""
+    places, _ = lists.positions(at)
+    starts = np.zeros(len(at) + 1, dtype=np.int64)
+    np.cumsum(lists.lengths[at], out=starts[1:])
+    return Ragged(gathered(lists.values, places), starts)
 
 
 def _rows(found: Sequence[F32 | None]) -> F32:

@@ -117,14 +117,24 @@ def fit_mixers(
     chosen = np.sort(random.permutation(len(videos))[:_VIDEOS_TO_FIT])
     mixers = untrained_mixers()
     batches = [
-        (channels, _batch(channels, videos, rows), _true_pairs(videos, rows, len(channels.prior)))
+        (
+            channels,
+            replace(_batch(channels, videos, rows), word_scores=None),  # one number a tag: large
+            _true_pairs(videos, rows, len(channels.prior)),
+        )
         for number, channels in enumerate(parts)
         for rows in _in_chunks(chosen[fold[chosen] == number])
     ]
     proposed: dict[Channel, list[Proposals]] = {}
     for channel in CHANNELS:
         laid_out = [
-            lay_out(channels.columns(batch, channel), channels.prior)
+            lay_out(
+                channels.columns(
+                    _with_words(channels, batch) if channel is Channel.CLASSIFIER else batch,
+                    channel,
+                ),
+                channels.prior,
+            )
             for channels, batch, _ in batches
         ]
         truth = [
@@ -146,7 +156,7 @@ def fit_mixers(
         pairs, log_odds = align(
             [proposed[channel][number] for channel in CHANNELS], len(channels.prior)
         )
-        hints = channels.hints(batch, pairs, mixers[Channel.CLASSIFIER])
+        hints = channels.hints(_with_words(channels, batch), pairs, mixers[Channel.CLASSIFIER])
         table, silent = merge_columns(log_odds, np.stack([hints[hint] for hint in HINTS], axis=1))
         tables.append(table)
         silents.append(silent)
@@ -155,6 +165,11 @@ def fit_mixers(
         np.concatenate(tables), np.concatenate(silents), np.concatenate(truths), untrained_merge()
     )
     return mixers, merge
+
+
+def _with_words(channels: Channels, batch: Batch) -> Batch:
+    words = channels.word_classifier
+    return batch if words is None else replace(batch, word_scores=words.scores(batch.word_rows))
 
 
 def _in_chunks(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:

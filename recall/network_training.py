@@ -100,28 +100,32 @@ def train_network(
     *,
     seed: int,
     recipe: Recipe,
+    rows: I64 | None = None,
     held_out: Examples | None = None,
     stop_after: int | None = None,
     report: Report = lambda _what, _share: None,
 ) -> Trained:
-    """Train on ``examples``; ``prior`` float32 [V]: log share by tag, ``names`` [V, Db].
+    """Train on ``examples``, or those at ``rows`` int64 [n].
+
+    ``prior`` float32 [V]: log share by tag, ``names`` [V, Db].
 
     With ``held_out``, the epoch with the best mean average precision there is kept; otherwise the
     last, ``stop_after`` epochs into the same course. Reproducible for one seed and thread count.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
+    rows = np.arange(len(examples)) if rows is None else rows
     widths = [part.shape[1] for part in examples.inputs]
     shape = Shape(widths[0], widths[1], widths[2], names.shape[1])
     fusion = Fusion(shape, recipe.dropout)
     tags = Tags(prior, names, shape.hidden)
-    course = _Course(fusion, tags, recipe, len(examples))
+    course = _Course(fusion, tags, recipe, len(rows))
     best, best_epoch, kept = -1.0, 0, None
     last = min(stop_after or recipe.epochs, recipe.epochs)
     for epoch in range(1, last + 1):
         fusion.train()
-        for rows in np.array_split(random.permutation(len(examples)), course.steps):
-            course.step(examples.take(rows.astype(np.int64)), prior, random)
+        for some in np.array_split(random.permutation(len(rows)), course.steps):
+            course.step(examples.take(rows[some]), prior, random)
         report("network", epoch / last)
         if held_out is not None and len(held_out):
             precision = mean_average_precision(_classifier(fusion, tags, shape), held_out)
@@ -222,8 +226,8 @@ def _dense(labels: Ragged[np.int32], columns: I64) -> F32:
 
 def _classifier(fusion: Fusion, tags: Tags, shape: Shape) -> Classifier:
     fusion.eval()
-    embeddings = tags.embedding.weight.detach().numpy().copy()
-    bias = tags.bias.weight.detach().numpy()[:, 0].copy()
+    embeddings = tags.embedding.weight.detach().numpy()
+    bias = tags.bias.weight.detach().numpy()[:, 0]
     return Classifier(
         TorchNetwork(fusion, shape), TagScorer(embeddings, bias, tags.names.numpy(), None)
     )

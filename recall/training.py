@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +12,32 @@ import numpy.typing as npt
 from encoders.features import Modality
 from recall.candidates import CandidateSet, Channel
 from recall.channels import Channels, network_inputs, untrained_mixers
-from recall.classifier import FusionNetwork, TagScorer
+from recall.classifier import Classifier, FusionNetwork, TagScorer
 from recall.dataset import Dataset
 from recall.fitting import fit_mixers, tuned
 from recall.index import VectorIndex
+from recall.large import large, parts
 from recall.library import Library
 from recall.linear import joined
 from recall.linear_training import train_linear
 from recall.names import Embed, NameMatcher, name_vectors
 from recall.network_training import Examples, Recipe, train_network
 from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
+from recall.ragged import Ragged
 from recall.recaller import Recaller, untrained_merge
 from recall.splits import Split
 from recall.uploader import UploaderHistory
-from recall.views import Dims, Space, Spaces, Views, dims_of, scenes, views_of_dataset
+from recall.views import (
+    MOST_SCENES,
+    Dims,
+    Space,
+    Spaces,
+    Views,
+    by_parts,
+    dims_of,
+    scenes,
+    views_of_dataset,
+)
 from recall.vocabulary import Vocabulary
 from recall.word_training import train_words
 from recall.words import WordIndex, WordSpace
@@ -37,7 +50,7 @@ Report = Callable[[str, float], None]
 FEWEST_FOR_A_NETWORK = 8
 # Dimensions and whitening of each space, chosen on validation splits.
 _SENTENCE, _PICTURE, _SOUND = (256, 0.5), (256, 0.75), (128, 0.25)
-_FRAMES_TO_FIT = 50_000
+_VECTORS_TO_FIT = 50_000
 _BITS = 4  # a dimension of the indexed vectors
 
 
@@ -82,16 +95,16 @@ def train_recall(
     if len(videos) < FEWEST_FOR_A_NETWORK or not len(videos.labels.values) or fold.max() < 1:
         return TrainedRecall(untrained, videos, (untrained,), np.zeros(len(videos), np.int32), 0)
 
+    report("indexes", 1.0)
     channels = tuned(channels, videos, seed)
     examples = _examples(views, videos, channels.spaces)
     validation = dataset.of(Split.VAL)
     held_out = _examples(views_of_dataset(validation, dims), validation, channels.spaces)
     everything = np.arange(len(videos))
-    trainer = _Trainer(
-        channels, videos, views, joined(views, channels.spaces), examples, recipe, seed
-    )
+    beside = by_parts(len(videos), lambda part: joined(views.part(part), channels.spaces))
+    trainer = _Trainer(channels, videos, views, beside, examples, recipe, seed)
     final, epochs = trainer.train(everything, held_out, None, _share(report, 0, folds + 1))
-    parts = []
+    unseen = []
     for number in range(int(fold.max()) + 1):
         part, _ = trainer.train(
             np.flatnonzero(fold != number),
@@ -99,9 +112,10 @@ def train_recall(
             epochs,
             _share(report, number + 1, folds + 1),
         )
-        parts.append(part)
-    final, parts = _with_one_carry(final, parts, videos, fold, seed)
-    mixers, merge = fit_mixers(parts, videos, fold, seed)
+        unseen.append(part)
+    final, unseen = _with_one_carry(final, unseen, videos, fold, seed)
+    mixers, merge = fit_mixers(unseen, videos, fold, seed)
+    report("mixers", 1.0)
     network = final.classifier
     if network is not None:
         served = replace(network, network=FusionNetwork(network.network.model))
@@ -109,7 +123,7 @@ def train_recall(
     return TrainedRecall(
         Recaller(vocabulary, final, mixers, merge),
         videos,
-        tuple(Recaller(vocabulary, part, mixers, merge) for part in parts),
+        tuple(Recaller(vocabulary, part, mixers, merge) for part in unseen),
         fold,
         epochs,
     )
@@ -191,11 +205,11 @@ def _untrained(
     text, audio = views.used(Modality.TEXT), views.used(Modality.AUDIO)
     frames = views.frames.values
     spaces = Spaces(
-        Space.fit(views.sentence[text], *_SENTENCE),
-        Space.fit(frames[:: 1 + len(frames) // _FRAMES_TO_FIT], *_PICTURE),
-        Space.fit(views.sound[audio], *_SOUND),
+        Space.fit(views.sentence[_some(text)], *_SENTENCE),
+        Space.fit(frames[:: 1 + len(frames) // _VECTORS_TO_FIT], *_PICTURE),
+        Space.fit(views.sound[_some(audio)], *_SOUND),
     )
-    seen = scenes(views.frames, spaces.picture)
+    seen = _scenes(views, spaces.picture)
     has_text = set(text.tolist())
     texts = [w.text if row in has_text else "" for row, w in enumerate(views.words)]
     space = WordSpace.fit(text for text in texts if text)
@@ -206,9 +220,9 @@ def _untrained(
         spaces=spaces,
         library=library,
         prior=np.log((library.counts() + 0.5) / (len(library) + 1)).astype(np.float32),
-        sentence=_near(spaces.sentence.place(views.sentence[text]), text, seed),
+        sentence=_near(_placed(spaces.sentence, views.sentence, text), text, seed),
         picture=_near(seen.values, np.repeat(numbers, seen.lengths), seed),
-        sound=_near(spaces.sound.place(views.sound[audio]), audio, seed),
+        sound=_near(_placed(spaces.sound, views.sound, audio), audio, seed),
         fused=None,
         words=WordNeighbours(words, Carry()),
         matcher=NameMatcher(vocabulary),
@@ -225,9 +239,38 @@ def _near(vectors: F32, rows: npt.NDArray[np.integer], seed: int) -> VectorNeigh
     return VectorNeighbours(VectorIndex.build(vectors, rows, bits=_BITS, seed=seed), Carry())
 
 
+def _some(rows: I64) -> I64:
+    """As many, spread evenly, as a space is fitted to."""
+    return rows[:: 1 + len(rows) // _VECTORS_TO_FIT]
+
+
+def _placed(space: Space, vectors: F32, rows: I64) -> F32:
+    return by_parts(len(rows), lambda part: space.place(vectors[rows[part]]))
+
+
+def _scenes(views: Views, space: Space) -> Ragged[np.float32]:
+    """All videos' scenes, a few videos at a time."""
+    values = large((MOST_SCENES * len(views), space.width), np.float32)
+    lengths = [np.zeros(0, dtype=np.int64)]
+    filled = 0
+    for part in parts(len(views)):
+        seen = scenes(views.part(part).frames, space)
+        values[filled : filled + len(seen.values)] = seen.values
+        filled += len(seen.values)
+        lengths.append(seen.lengths)
+    starts = np.zeros(len(views) + 1, dtype=np.int64)
+    np.cumsum(np.concatenate(lengths), out=starts[1:])
+    return Ragged(values[:filled], starts)
+
+
 def _examples(views: Views, videos: Dataset, spaces: Spaces) -> Examples:
-    sentence, picture, sound, used = network_inputs(views, spaces)
-    return Examples((sentence, picture, sound), used, videos.labels)
+    inputs = [by_parts(len(views), partial(_input, views, spaces, place)) for place in range(3)]
+    sentence, picture, sound = inputs
+    return Examples((sentence, picture, sound), views.used_mask(), videos.labels)
+
+
+def _input(views: Views, spaces: Spaces, place: int, part: slice) -> F32:
+    return network_inputs(views.part(part), spaces)[place]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,9 +295,10 @@ class _Trainer:
         prior = np.log((counts + 0.5) / (len(rows) + 1)).astype(np.float32)
         names = base.bridge.vectors
         trained = train_network(
-            self.examples.take(rows),
+            self.examples,
             prior,
             names,
+            rows=rows,
             seed=self.seed,
             recipe=self.recipe,
             held_out=held_out,
@@ -269,8 +313,9 @@ class _Trainer:
             ),
         )
         known = rows[self.examples.used[rows].any(axis=1)]
-        part = self.examples.take(known)
-        fused = classifier.network(*part.inputs, part.used).fused
+        fused = by_parts(len(known), lambda part: self._fused(classifier, known[part]))
+        near = _near(fused, known, self.seed)
+        report("neighbours", 1.0)
         texts = [
             words.text if used else ""
             for words, used in zip(
@@ -285,15 +330,21 @@ class _Trainer:
         words = train_words(
             word_rows.take(spoken), labels.take(spoken), len(space), len(base.prior)
         )
-        linear = train_linear(self.joined[rows], labels, len(base.prior), seed=self.seed).rounded()
+        report("words", 1.0)
+        linear = train_linear(self.joined, labels, len(base.prior), rows=rows, seed=self.seed)
+        report("linear", 1.0)
         channels = replace(
             base,
             classifier=classifier,
-            fused=_near(fused, known, self.seed),
+            fused=near,
             word_classifier=words,
-            linear=linear,
+            linear=linear.rounded(),
         )
         return channels, trained.epochs
+
+    def _fused(self, classifier: Classifier, rows: I64) -> F32:
+        part = self.examples.take(rows)
+        return classifier.network(*part.inputs, part.used).fused
 
 
 def _with_one_carry(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from encoders.features import F32, Features, Modality, State, Words
 from recall.dataset import MODALITIES, STATES, Dataset
+from recall.large import large, parts
 from recall.ragged import Ragged
 
 Mask = npt.NDArray[np.bool_]
@@ -38,6 +39,18 @@ class Views:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def part(self, rows: slice) -> Views:
+        """The videos from ``rows.start`` to ``rows.stop``, nothing copied."""
+        return Views(
+            self.words[rows],
+            self.states[rows],
+            self.sentence[rows],
+            self.bridge[rows],
+            stretch(self.frames, rows),
+            self.picture[rows],
+            self.sound[rows],
+        )
 
     def used(self, modality: Modality) -> I64:
         """The rows of the videos that have this modality."""
@@ -89,9 +102,24 @@ def views_of_dataset(dataset: Dataset, dims: Dims) -> Views:
         sentence=_widened(dataset.sentence, dims.sentence),
         bridge=_widened(dataset.bridge, dims.bridge),
         frames=dataset.frames,
-        picture=dataset.frames.means(),
-        sound=_sound(dataset.audio),
+        picture=by_parts(len(dataset), lambda part: stretch(dataset.frames, part).means()),
+        sound=by_parts(len(dataset), lambda part: _sound(stretch(dataset.audio, part))),
     )
+
+
+def by_parts(count: int, make: Callable[[slice], F32]) -> F32:
+    """float32 [count, D]: what ``make`` makes of some rows, for all of them in turn."""
+    rows = make(slice(0, 0))
+    out = large((count, *rows.shape[1:]), np.float32)
+    for part in parts(count):
+        out[part] = make(part)
+    return out
+
+
+def stretch(lists: Ragged[np.float32], rows: slice) -> Ragged[np.float32]:
+    """The lists from ``rows.start`` to ``rows.stop``, nothing copied."""
+    starts = lists.starts[rows.start : rows.stop + 1]
+    return Ragged(lists.values[starts[0] : starts[-1]], starts - starts[0])
 
 
 def _rows(found: Sequence[F32 | None], width: int) -> F32:
