@@ -7,12 +7,17 @@ follows Zipf's law, so that most tags have a handful of videos and a few have ve
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TypeVar
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
+from consumer.bench.videos import indexes_of, queries_of, shifted, vectors_of
+from encoders.features import Features
 from recall.channels import Channels
 from recall.classifier import Classifier, TagScorer
 from recall.index import VectorIndex
@@ -23,53 +28,110 @@ from recall.parts import NameSearch, VectorNeighbours, WordNeighbours
 from recall.ragged import Ragged
 from recall.recaller import Recaller
 from recall.uploader import UploaderHistory
-from recall.views import unit
 from recall.vocabulary import Tag, Vocabulary
 from recall.words import SparseRows, WordClassifier, WordIndex
 
 F32 = npt.NDArray[np.float32]
-I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Random = np.random.Generator
+Part = TypeVar("Part")
 
-SHIFT = 0.5
-"""Length of the noise added to a unit vector: a copy has a cosine of about 0.9 to the original."""
+NEAREST = 100
+BITS = 4  # a dimension of labelled videos' vectors, as training has it
+MOST_WORD_WEIGHTS = 3_000_000  # as training has it
+_AT_ONCE = 65_536
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Size:
-    """How large: labelled videos and tags."""
+    """How large: labelled videos and tags; a bundle's vocabulary is never cut."""
 
     videos: int
     tags: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """What is known of an index: seconds to build it, and the truth about some ``queries`` [n, D].
+
+    ``nearest`` int64 [n, 100]: places of the greatest products, by exhaustive search of the vectors
+    as they were before the index packed them.
+    """
+
+    seconds: float
+    queries: F32
+    nearest: I64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enlarged:
+    """The large recaller, and how each of its indexes came about."""
+
+    recaller: Recaller
+    built: dict[str, Built]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Builder:
+    """Builds indexes, and notes what there is to know while the vectors are at hand."""
+
+    queries: dict[str, F32]
+    tell: Callable[[str], None]
+    built: dict[str, Built] = field(default_factory=dict)
+
+    def build(self, name: str, vectors: F32, make: Callable[[F32], Part]) -> Part:
+        """What ``make`` makes of the vectors."""
+        self.tell(f"{len(vectors):,} vectors: {name}")
+        began = perf_counter()
+        part = make(vectors)
+        seconds = perf_counter() - began
+        queries = self.queries[name]
+        keep = min(NEAREST, len(vectors))
+        _, nearest = faiss.knn(queries, vectors, keep, metric=faiss.METRIC_INNER_PRODUCT)
+        self.built[name] = Built(seconds, queries, np.asarray(nearest, dtype=np.int64))
+        return part
+
+
 def enlarge(
-    recaller: Recaller, size: Size, seed: int, tell: Callable[[str], None] = lambda _: None
-) -> Recaller:
-    """The recaller at ``size``; ``tell`` is called before each part that takes a while."""
+    recaller: Recaller,
+    size: Size,
+    videos: Sequence[Features],
+    seed: int,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Enlarged:
+    """The recaller at ``size``; ``tell`` is called before each part that takes a while.
+
+    ``videos``: those whose nearest are to be known.
+    """
     random = np.random.default_rng(seed)
     old = recaller.channels
     base = len(recaller.vocabulary)
+    size = Size(size.videos, max(size.tags, base))
     copy_of = random.integers(0, len(old.library), size.videos)
     tell(f"vocabulary of {size.tags:,} tags")
     vocabulary = _vocabulary(recaller.vocabulary, size.tags)
     library = _library(old.library, copy_of, base, size, random)
     prior = np.log((library.counts() + 1) / (size.videos + 1)).astype(np.float32)
+    linear = _projected(old.linear, size.tags, random)
+    builder = _Builder(queries_of(replace(old, linear=linear), videos), tell)
+    tag_of = np.arange(size.tags) % base
 
     def near(name: str, part: VectorNeighbours) -> VectorNeighbours:
-        tell(f"{size.videos:,} {name} vectors")
-        return replace(part, index=_index(part.index, copy_of, random, seed))
+        """Copies of all rows of the videos that the index knows; the others have none, too."""
+        among = int(max(copy_of.max(), part.index.rows.max(initial=0))) + 1
+        rows = Ragged(part.index.rows, np.arange(len(part.index.rows) + 1)).transposed(among)
+        at, copy = rows.positions(copy_of)
+        vectors = _copies(vectors_of(part.index), rows.values[at], random)
+        index = builder.build(
+            name, vectors, lambda v: VectorIndex.build(v, copy, bits=BITS, seed=seed)
+        )
+        return replace(part, index=index)
 
     def names(name: str, part: NameSearch) -> NameSearch:
-        tell(f"{size.tags:,} {name} vectors")
-        rows = np.arange(size.tags) % base
-        return NameSearch.build(_shifted(part.vectors[rows], random), seed=seed)
+        vectors = _copies(part.vectors, tag_of, random)
+        return builder.build(name, vectors, lambda v: NameSearch.build(v, seed=seed))
 
-    meaning = names("name", old.meaning)
-    same = np.array_equal(old.meaning.vectors, old.bridge.vectors)
-    bridge = meaning if same else names("bridge", old.bridge)
-    tell("words")
+    meaning, bridge = names("meaning", old.meaning), names("bridge", old.bridge)
     channels = Channels(
         dims=old.dims,
         spaces=old.spaces,
@@ -84,31 +146,30 @@ def enlarge(
         meaning=meaning,
         bridge=bridge,
         history=UploaderHistory(library),
-        classifier=_classifier(old.classifier, bridge.vectors, base, random, seed),
+        classifier=_classifier(old.classifier, bridge.vectors, tag_of, builder, random, seed),
         word_classifier=_word_classifier(old.word_classifier, base, size.tags),
-        linear=_linear(old.linear, base, size.tags, random, seed),
+        linear=_linear(linear, tag_of, builder, random, seed),
     )
-    return replace(recaller, vocabulary=vocabulary, channels=channels)
+    large = replace(recaller, vocabulary=vocabulary, channels=channels)
+    kept = indexes_of(channels)
+    return Enlarged(large, {name: built for name, built in builder.built.items() if name in kept})
 
 
-def vectors_of(index: VectorIndex) -> F32:
-    """float32 [M, D]: what an index holds, as it holds it."""
-    vectors: F32 = index.main.reconstruct_n(0, index.main.ntotal)
-    return vectors
+def _copies(vectors: F32, rows: npt.NDArray[np.integer], random: Random) -> F32:
+    """float32 [len(rows), D]: these rows of the vectors, each shifted; made piece by piece."""
+    copies = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        copies[part] = shifted(vectors[rows[part]], random)
+    return copies
 
 
-def _shifted(vectors: F32, random: Random) -> F32:
-    noise = random.standard_normal(vectors.shape, dtype=np.float32)
-    return unit(vectors + noise * np.float32(SHIFT / np.sqrt(vectors.shape[1])))
-
-
-def _index(index: VectorIndex, copy_of: I64, random: Random, seed: int) -> VectorIndex:
-    """Copies of all rows of the videos that the index knows; the others have none here, too."""
-    vectors = vectors_of(index)
-    videos = int(max(copy_of.max(), index.rows.max(initial=0))) + 1
-    rows = Ragged(index.rows, np.arange(len(index.rows) + 1)).transposed(videos)
-    at, copy = rows.positions(copy_of)
-    return VectorIndex.build(_shifted(vectors[rows.values[at]], random), copy, seed=seed)
+def _roughened(vectors: F32, rows: I64, random: Random) -> F32:
+    """float32 [len(rows), D]: these rows, with noise of a tenth of their spread."""
+    noise = random.standard_normal((len(rows), vectors.shape[1]), dtype=np.float32)
+    noise *= np.float32(0.1 * vectors.std())
+    noise += vectors[rows]
+    return noise
 
 
 def _vocabulary(old: Vocabulary, tags: int) -> Vocabulary:
@@ -148,46 +209,68 @@ def _words(old: WordNeighbours, copy_of: I64) -> WordNeighbours:
 
 
 def _classifier(
-    old: Classifier | None, names: F32, base: int, random: Random, seed: int
+    old: Classifier | None,
+    names: F32,
+    tag_of: I64,
+    builder: _Builder,
+    random: Random,
+    seed: int,
 ) -> Classifier | None:
     if old is None:
         return None
-    rows = np.arange(len(names)) % base
-    embeddings = old.tags.embeddings[rows]
-    noise = random.normal(0, 0.1 * embeddings.std(), embeddings.shape).astype(np.float32)
-    scorer = TagScorer.build(embeddings + noise, old.tags.bias[rows], names, seed=seed)
+    tags = old.tags
+    embeddings, bias = _roughened(tags.embeddings, tag_of, random), tags.bias[tag_of]
+    rows = np.concatenate([embeddings, names, bias[:, None]], axis=1)
+    scorer = builder.build(
+        "classifier", rows, lambda _: TagScorer.build(embeddings, bias, names, seed=seed)
+    )
     return replace(old, tags=scorer)
 
 
 def _word_classifier(old: WordClassifier | None, base: int, tags: int) -> WordClassifier | None:
-    """Each block's tags weigh the words as the originals do."""
+    """Each block's tags weigh the words as the originals do, small weights left out."""
     if old is None:
         return None
     blocks = -(-tags // base)
-    term = np.tile(np.repeat(np.arange(len(old.tags)), old.tags.lengths), blocks)
-    tag = (old.tags.values[None, :] + base * np.arange(blocks)[:, None]).ravel()
+    strong = np.abs(old.weights)
+    most = min(len(strong), MOST_WORD_WEIGHTS // blocks)
+    strongest = np.flatnonzero(strong >= np.sort(strong)[len(strong) - most])
+    owner = np.repeat(np.arange(len(old.tags)), old.tags.lengths)[strongest]
+    term = np.tile(owner, blocks)
+    tag = (old.tags.values[strongest][None, :] + base * np.arange(blocks)[:, None]).ravel()
     kept = tag < tags
     order = np.argsort(term[kept], kind="stable")
     starts = np.zeros(len(old.tags) + 1, dtype=np.int64)
     np.cumsum(np.bincount(term[kept], minlength=len(old.tags)), out=starts[1:])
-    weights = np.tile(old.weights, blocks)[kept][order]
+    weights = np.tile(old.weights[strongest], blocks)[kept][order]
     bias = old.bias[np.arange(tags) % base]
     return WordClassifier(Ragged(tag[kept][order].astype(np.int32), starts), weights, bias)
 
 
-def _linear(
-    old: LinearClassifier | None, base: int, tags: int, random: Random, seed: int
-) -> LinearClassifier | None:
-    """Each block's tags weigh videos as the originals do, in as few dimensions as if trained."""
+def _projected(old: LinearClassifier | None, tags: int, random: Random) -> LinearClassifier | None:
+    """In as few dimensions as if trained for so many tags."""
     if old is None or isinstance(old.vectors, VectorIndex):
         return None
     width = old.vectors.shape[1]
-    projection = None
-    vectors = old.vectors
-    if (rank := dimensions(tags, width)) < width:
-        projection = np.linalg.qr(random.standard_normal((width, rank), dtype=np.float32))[0]
-        vectors = vectors @ projection
-    rows = np.arange(tags) % base
-    noise = random.standard_normal((tags, vectors.shape[1]), dtype=np.float32)
-    noise *= np.float32(0.1 * vectors.std())
-    return LinearClassifier.build(projection, vectors[rows] + noise, seed=seed)
+    if (rank := dimensions(tags, width)) == width:
+        return old
+    projection = np.linalg.qr(random.standard_normal((width, rank), dtype=np.float32))[0]
+    return LinearClassifier(projection, old.vectors @ projection)
+
+
+def _linear(
+    old: LinearClassifier | None,
+    tag_of: I64,
+    builder: _Builder,
+    random: Random,
+    seed: int,
+) -> LinearClassifier | None:
+    """Each block's tags weigh videos as the originals do."""
+    if old is None or isinstance(old.vectors, VectorIndex):
+        return None
+    vectors = _roughened(old.vectors, tag_of, random)
+    return builder.build(
+        "linear",
+        vectors,
+        lambda v: LinearClassifier.build(old.projection, v, seed=seed),
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import resource
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -15,27 +17,43 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from consumer.bench.enlarged import Size, enlarge, vectors_of
+from consumer.bench.enlarged import Built, Size, enlarge
 from consumer.bench.timing import Row, side_by_side
-from encoders.features import Features, Modality, State, Words
+from consumer.bench.videos import indexes_of, queries_of, videos_like
+from encoders.features import Features
 from rank.bundle import open_bundle
-from recall.channels import Channels
+from recall.candidates import CHANNELS
 from recall.index import VectorIndex
 from recall.recaller import Recaller
 from recall.storage import load_recaller
-from recall.views import Space, unit, views_of
 
 F32 = npt.NDArray[np.float32]
 
-QUERIES = 100
-NEAREST = 100
+VIDEOS = 104
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFigures:
+    """One index. ``milliseconds``: median of a single search in FAISS, for 100 neighbours.
+
+    ``recall_at_100``: the share of the truly nearest, by exhaustive search of unpacked vectors,
+    that it finds for the videos measured.
+    """
+
+    vectors: int
+    dimensions: int
+    build_seconds: float
+    bytes: int
+    milliseconds: float
+    recall_at_100: float
 
 
 @dataclass(frozen=True, slots=True)
 class RecallBench:
-    """``rows``: milliseconds a video. ``figures``: size, build time, memory, fidelity to exact."""
+    """``rows``: milliseconds a video. ``indexes``: by name. ``figures``: of the whole."""
 
     rows: list[Row]
+    indexes: dict[str, IndexFigures]
     figures: dict[str, Any]
 
 
@@ -45,18 +63,17 @@ def bench_recall(
     """Enlarge the bundle's recaller and search it, one video at a time and in batches of eight."""
     faiss.omp_set_num_threads(threads)
     small = load_recaller(open_bundle(bundle).recall, threads)
-    random = np.random.default_rng(seed + 1)
-    videos = _videos(small, QUERIES, random)
+    videos = videos_like(small, VIDEOS, np.random.default_rng(seed + 1))
     began = perf_counter()
-    large = enlarge(small, size, seed, tell)
+    enlarged = enlarge(small, size, videos, seed, tell)
     built = perf_counter() - began
-    tell("exact searches to compare with")
-    indexes = _indexes(large.channels)
-    fidelity = {name: _fidelity(index, random) for name, index in indexes.items()}
+    tell("searches")
+    large = enlarged.recaller
+    indexes = indexes_of(large.channels)
     rows = []
     for together in (1, 8):
-        batches = [videos[i : i + together] for i in range(0, QUERIES - together + 1, together)]
-        queries = [_queries(large.channels, batch) for batch in batches]
+        batches = [videos[i : i + together] for i in range(0, VIDEOS, together)]
+        queries = [queries_of(large.channels, batch) for batch in batches]
         rows.append(
             side_by_side(
                 f"five channels, {together} at a time",
@@ -70,14 +87,23 @@ def bench_recall(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return RecallBench(
         rows,
+        {name: _figures(indexes[name], note) for name, note in enlarged.built.items()},
         {
             "videos": size.videos,
-            "tags": size.tags,
+            "tags": len(large.vocabulary),
             "build_seconds": built,
             "peak_memory_bytes": peak if sys.platform == "darwin" else peak * 1024,
-            "recall_at_100_against_exact": fidelity,
+            "channel_milliseconds": _by_channel(large, videos),
         },
     )
+
+
+def to_json(bench: RecallBench) -> dict[str, Any]:
+    """The figures as JSON has them; the rows are the caller's."""
+    return {
+        **bench.figures,
+        "indexes": {name: asdict(figures) for name, figures in bench.indexes.items()},
+    }
 
 
 def _recall(large: Recaller, batches: Sequence[Sequence[Features]], number: int) -> object:
@@ -87,86 +113,42 @@ def _recall(large: Recaller, batches: Sequence[Sequence[Features]], number: int)
 def _search(
     indexes: Mapping[str, VectorIndex], queries: Sequence[Mapping[str, F32]], number: int
 ) -> object:
-    return [indexes[name].main.search(query, NEAREST) for name, query in queries[number].items()]
+    return [index.main.search(queries[number][name], 100) for name, index in indexes.items()]
 
 
-def _indexes(channels: Channels) -> dict[str, VectorIndex]:
-    """Every FAISS index that a video is searched in."""
-    found = {
-        "sentence": channels.sentence.index,
-        "picture": channels.picture.index,
-        "sound": channels.sound.index,
-        "meaning": channels.meaning.index,
-        "bridge": channels.bridge.index,
-    }
-    if channels.fused is not None:
-        found["fused"] = channels.fused.index
-    if channels.classifier is not None and channels.classifier.tags.search is not None:
-        found["classifier"] = channels.classifier.tags.search
-    return found
+def _by_channel(large: Recaller, videos: Sequence[Features]) -> dict[str, float]:
+    """Median milliseconds of each channel alone, one video at a time."""
+    taken: dict[str, list[float]] = {channel.value: [] for channel in CHANNELS}
+    for video in videos:
+        batch = large.channels.batch([video], [None])
+        for channel in CHANNELS:
+            began = perf_counter()
+            large.channel(batch, channel)
+            taken[channel.value].append((perf_counter() - began) * 1000)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def _queries(channels: Channels, batch: Sequence[Features]) -> dict[str, F32]:
-    """The vectors that each index is searched for, ready made."""
-    views = views_of(batch, channels.dims)
-    found = {
-        "sentence": channels.spaces.sentence.place(views.sentence),
-        "picture": channels.spaces.picture.place(views.picture),
-        "sound": channels.spaces.sound.place(views.sound),
-        "meaning": views.sentence,
-        "bridge": views.bridge,
-    }
-    fused = channels.fuse(views)
-    if fused is not None:
-        ones = np.ones((len(batch), 1), dtype=np.float32)
-        found["fused"] = fused.fused
-        found["classifier"] = np.concatenate([fused.hidden, fused.query, ones], axis=1)
-    wanted = _indexes(channels)
-    return {name: np.ascontiguousarray(found[name]) for name in wanted}
+def _figures(index: VectorIndex, built: Built) -> IndexFigures:
+    keep = built.nearest.shape[1]
+    taken, found = [], []
+    for row in range(len(built.queries)):
+        began = perf_counter()
+        _, places = index.main.search(built.queries[row : row + 1], keep)
+        taken.append((perf_counter() - began) * 1000)
+        found.append(len(np.intersect1d(places[0], built.nearest[row])) / max(keep, 1))
+    return IndexFigures(
+        len(index),
+        index.main.d,
+        built.seconds,
+        _bytes(index.main),
+        statistics.median(taken),
+        float(np.mean(found)),
+    )
 
 
-def _fidelity(index: VectorIndex, random: np.random.Generator) -> float:
-    """Share of the 100 truly nearest that the index finds, for vectors near those it holds."""
-    held = vectors_of(index)
-    queries = held[random.integers(0, len(held), QUERIES)]
-    noise = random.standard_normal(queries.shape, dtype=np.float32)
-    lengths = np.linalg.norm(queries, axis=1, keepdims=True)
-    queries = queries + noise * lengths * np.float32(0.3 / np.sqrt(queries.shape[1]))
-    keep = min(NEAREST, len(held))
-    exact = np.argpartition(-(queries @ held.T), keep - 1, axis=1)[:, :keep]
-    _, found = index.main.search(queries, keep)
-    hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
-    return float(np.mean(hits)) / keep
-
-
-def _videos(small: Recaller, count: int, random: np.random.Generator) -> list[Features]:
-    """Videos like the labelled ones: features that lead back to their vectors, and words of theirs.
-
-    The spaces are linear maps, so a vector leads back to an embedding by their pseudo-inverses.
-    """
-    channels = small.channels
-    spaces = channels.spaces
-
-    def like(index: VectorIndex, space: Space) -> F32:
-        held = vectors_of(index)
-        chosen = held[random.integers(0, len(held), count)]
-        back = np.linalg.pinv(space.basis.astype(np.float32)).astype(np.float32)
-        vectors: F32 = space.mean + chosen @ back
-        return vectors
-
-    sentences = unit(like(channels.sentence.index, spaces.sentence))
-    pictures = like(channels.picture.index, spaces.picture)
-    sounds = like(channels.sound.index, spaces.sound)
-    names = channels.bridge.vectors[random.integers(0, len(channels.bridge.vectors), count)]
-    terms = [term for term in channels.words.index.space.term_list if " " not in term]
-    return [
-        Features(
-            words=Words(" ".join(random.choice(terms, min(6, len(terms)), replace=False))),
-            states=dict.fromkeys(Modality, State.USED),
-            sentence=sentences[row],
-            frames=pictures[row : row + 1],
-            bridge=unit(names[row]),
-            audio=sounds[row : row + 1, : sounds.shape[1] // 2],
-        )
-        for row in range(count)
-    ]
+def _bytes(main: Any) -> int:
+    """How long the index is when written."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "index"
+        faiss.write_index(main, str(path))
+        return path.stat().st_size

@@ -1,0 +1,123 @@
+"""Videos like a bundle's labelled ones, and the vectors that they are searched for with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.features import Features, Modality, State, Words
+from recall.channels import Channels
+from recall.index import VectorIndex
+from recall.linear import joined
+from recall.recaller import Recaller
+from recall.views import Space, scenes, unit, views_of
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+Random = np.random.Generator
+
+SHIFT = 0.5
+"""Length of the noise added to a unit vector: a copy has a cosine of about 0.9 to the original."""
+_WORDS = 5  # of each of two videos
+
+
+def videos_like(recaller: Recaller, count: int, random: Random) -> list[Features]:
+    """Features whose vectors lie near those of one labelled video, with words of two.
+
+    A space is a linear map, so a vector leads back to an embedding by the map's pseudo-inverse.
+    """
+    channels, library = recaller.channels, recaller.channels.library
+    parts = (channels.sentence.index, channels.picture.index, channels.sound.index)
+    whole = reduce(np.intersect1d, [part.rows for part in parts])
+    spaces = channels.spaces
+    said = _back(parts[0], spaces.sentence)
+    seen = _back(parts[1], spaces.picture)
+    heard = _back(parts[2], spaces.sound)
+    terms = channels.words.index.numbers.transposed(channels.words.index.videos)
+    term_list = channels.words.index.space.term_list
+    videos = []
+    for number in random.choice(whole, count).tolist():
+        words: list[str] = []
+        for other in (number, int(random.choice(whole))):
+            words += [term_list[t] for t in terms[other] if " " not in term_list[t]][:_WORDS]
+        tags = library.labels[number]
+        names = channels.bridge.vectors
+        near = names[random.choice(tags) if len(tags) else random.integers(len(names))]
+        sound = _like(heard, parts[2], number, random)
+        videos.append(
+            Features(
+                words=Words(" ".join(words)),
+                states=dict.fromkeys(Modality, State.USED),
+                sentence=unit(_like(said, parts[0], number, random)[0]),
+                frames=_like(seen, parts[1], number, random),
+                bridge=shifted(near, random),
+                audio=sound[:, : sound.shape[1] // 2],
+            )
+        )
+    return videos
+
+
+def shifted(vectors: F32, random: Random) -> F32:
+    """Unit vectors float32 [..., D] near the given ones."""
+    noise = random.standard_normal(vectors.shape, dtype=np.float32)
+    return unit(vectors + noise * np.float32(SHIFT / np.sqrt(vectors.shape[-1])))
+
+
+def vectors_of(index: VectorIndex) -> F32:
+    """float32 [M, D]: what an index holds, as it holds it."""
+    vectors: F32 = index.main.reconstruct_n(0, index.main.ntotal)
+    return vectors
+
+
+def indexes_of(channels: Channels) -> dict[str, VectorIndex]:
+    """Every index that a video is searched in."""
+    found: dict[str, object] = {
+        "sentence": channels.sentence.index,
+        "picture": channels.picture.index,
+        "sound": channels.sound.index,
+        "fused": channels.fused and channels.fused.index,
+        "meaning": channels.meaning.index,
+        "bridge": channels.bridge.index,
+        "classifier": channels.classifier and channels.classifier.tags.search,
+        "linear": channels.linear and channels.linear.vectors,
+    }
+    return {name: index for name, index in found.items() if isinstance(index, VectorIndex)}
+
+
+def queries_of(channels: Channels, batch: Sequence[Features]) -> dict[str, F32]:
+    """The vectors float32 [n, D] that each index is searched for with, ready made."""
+    views = views_of(batch, channels.dims)
+    spaces = channels.spaces
+    together = joined(views, spaces)
+    projection = None if channels.linear is None else channels.linear.projection
+    found = {
+        "sentence": spaces.sentence.place(views.sentence),
+        "picture": scenes(views.frames, spaces.picture).values,
+        "sound": spaces.sound.place(views.sound),
+        "meaning": views.sentence,
+        "bridge": views.bridge,
+        "linear": together if projection is None else together @ projection,
+    }
+    fused = channels.fuse(views)
+    if fused is not None:
+        ones = np.ones((len(batch), 1), dtype=np.float32)
+        found["fused"] = fused.fused
+        found["classifier"] = np.concatenate([fused.hidden, fused.query, ones], axis=1)
+    return {name: np.ascontiguousarray(vectors) for name, vectors in found.items()}
+
+
+def _back(index: VectorIndex, space: Space) -> tuple[F32, F32, F32]:
+    """The index's vectors, and the way back from the space: its mean and its inverse."""
+    back = np.linalg.pinv(space.basis.astype(np.float32)).astype(np.float32)
+    return vectors_of(index), space.mean, back
+
+
+def _like(way: tuple[F32, F32, F32], index: VectorIndex, video: int, random: Random) -> F32:
+    """Embeddings float32 [n, D] whose places lie near those of the video."""
+    vectors, mean, back = way
+    held = np.flatnonzero(index.rows == video)
+    near: F32 = mean + shifted(vectors[held], random) @ back
+    return near.astype(np.float32)
