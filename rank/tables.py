@@ -57,6 +57,7 @@ PAGE = "report.html"
 FINDINGS_VERSION = 1  # raise when an experiment changes
 SHORT = RankerPlan(fit=FitPlan(epochs=5, bert_epochs=1, fewest_steps=100))
 """The budget of every comparison; only the product's own seeds are trained longer."""
+FEATURES_A_MINUTE = 300  # videos decoded and encoded
 
 
 def write_tables(
@@ -139,6 +140,12 @@ def write_tables(
     )
     (out / PAGE).write_text(page, encoding="utf-8")
     return tables
+
+
+def expected_minutes(videos: int, seeds: int) -> float:
+    """How long everything takes on two idle cores: a bundle a seed, five more, and the rest."""
+    a_bundle = 1.0 + videos / 1500
+    return videos / FEATURES_A_MINUTE + (seeds + 5) * a_bundle + 5.0 + videos / 500
 
 
 class Experiments:

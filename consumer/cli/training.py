@@ -216,15 +216,25 @@ def tables(
 ) -> None:
     """Train and measure the three tables: recall by channel, negatives, whole systems.
 
-    Writes tables.json and report.html with plots. Needs the extra `train`, and hours.
+    Beside them: what one would try instead, labels hidden from training, tags that were never
+    trained, a bundle of names alone, and what each choice is worth. Writes tables.json and
+    report.html, one page with plots and examples. Stopped half-way, the same command goes on where
+    it was. Needs the extra `train`.
 
     \b
     Example:
       reeltag tables corpus.jsonl --out build/tables --truth truth.jsonl
     """
     from consumer.cli.progress import stages
-    from rank.tables import write_tables
+    from rank.tables import expected_minutes, write_tables
+    from recall.corpus import read_corpus
 
+    videos = len(read_corpus(corpus, vocabulary).videos)
+    click.echo(
+        f"{videos} videos, {seeds} seeds: about {expected_minutes(videos, seeds):.0f} minutes on "
+        "two cores that have nothing else to do, without what is in the cache already",
+        err=True,
+    )
     with stages() as progress:
         write_tables(
             corpus,
