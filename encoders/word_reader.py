@@ -110,7 +110,11 @@ class WordReader:
         return self._reader.fingerprint(uri, access)
 
     def _shown(self, frames: U8 | None, deadline: Deadline) -> tuple[str, str]:
-        """What different frames show, each line once, and why not all was read."""
+        """What different frames show, each line once, and why not all was read.
+
+        Networks lose a space more often than a letter: of readings alike but for their spaces, the
+        one of most words counts.
+        """
         lines: dict[str, str] = {}
         note, before = "", None
         for frame in () if frames is None else frames:
@@ -126,7 +130,8 @@ class WordReader:
                 note = f"on-screen text could not be read ({type(error).__name__})"
                 break
             for line in found:
-                lines.setdefault(line.casefold(), tidy(line))
+                key = "".join(line.casefold().split())
+                lines[key] = max(lines.get(key, ""), tidy(line), key=lambda text: len(text.split()))
         legible = (line for line in lines.values() if self._readable(line))
         return first_words(" ".join(legible), MOST_SHOWN), note
 

@@ -266,6 +266,11 @@ def test_each_line_counts_once_and_frames_alike_are_read_once(wordy: Profile) ->
     assert media.legible is None, "frames are let go once they are read"
 
 
+def test_of_readings_alike_but_for_spaces_the_one_of_most_words_counts(wordy: Profile) -> None:
+    screen = Says("how tobake", "step one", "How to bake", "howtobake")
+    assert read(screen, wordy, frames_of(1)).shown == "How to bake step one"
+
+
 def test_a_caption_in_a_foreign_script_does_not_spoil_the_other_words(wordy: Profile) -> None:
     assert read(Says("面包的做法", "sourdough"), wordy, frames_of(1)).shown == "sourdough"
 
