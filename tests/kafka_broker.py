@@ -191,7 +191,7 @@ class Broker:
         for node in self.nodes:
             node.end()
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = 180.0) -> None:
         """Wait until it answers."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         deadline = time.monotonic() + seconds
