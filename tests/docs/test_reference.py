@@ -13,6 +13,7 @@ from consumer.docs import pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = pages()
+BY_HAND = {Path("words.md")}
 
 
 @pytest.mark.parametrize("place", PAGES, ids=str)
@@ -20,9 +21,9 @@ def test_a_page_is_what_the_code_would_write(place: Path) -> None:
     assert (ROOT / "docs" / place).read_text() == PAGES[place], "run `make docs`"
 
 
-def test_every_page_is_written_from_the_code() -> None:
+def test_every_page_is_written_from_the_code_or_by_hand_on_purpose() -> None:
     there = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.*")}
-    assert there == set(PAGES)
+    assert there == set(PAGES) | BY_HAND
 
 
 @pytest.mark.parametrize("name", ["upload_event", "tag_event"])
