@@ -86,6 +86,7 @@ class Scene:
             "REELTAG_REPLAY_TOPIC": self.replay,
             "REELTAG_DELIVERY": self.delivery,
             "REELTAG_DECODERS": "4",
+            "REELTAG_FETCHERS": "4",
             "REELTAG_STATE": str(self.folder / "state"),
             "REELTAG_ENCODER_THREADS": "1",
             "REELTAG_COMMIT_SECONDS": "0.3",

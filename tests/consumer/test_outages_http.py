@@ -115,6 +115,7 @@ def test_each_ends_within_its_limits_and_none_holds_up_others(scene: Scene) -> N
             REELTAG_ALLOWED_SCHEMES="http",
             REELTAG_ALLOWED_HOSTS="127.0.0.1",
             REELTAG_DECODERS="1",
+            REELTAG_FETCHERS="16",
             REELTAG_MEDIA_SECONDS=str(SECONDS),
             REELTAG_MEDIA_FETCH_BYTES=str(32 << 20),
             REELTAG_RETRY_ATTEMPTS="2",
