@@ -13,6 +13,7 @@ from rank.cost import RankingCost
 from rank.coverage import Covered
 from rank.evaluation import Evaluation
 from rank.new_tags import Found
+from rank.points import Reached, Unsupported
 from rank.ranker_table import FalseNegatives
 
 
@@ -30,6 +31,7 @@ class Tables:
     columns: Sequence[Row]
     missing: Sequence[Row]
     parts: Sequence[Row]
+    points: Sequence[Reached | Unsupported]
     cold: ColdStart
     new_tags: Sequence[Found]
 
@@ -54,6 +56,7 @@ class Tables:
                 "candidates_per_video": cold.candidates_per_video,
                 "commonest_tags": cold.commonest,
             },
+            "operating_points": [asdict(point) for point in self.points],
             "ablations": {
                 "last_stage": _rows(self.columns),
                 "missing_modality": _rows(self.missing),

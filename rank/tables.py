@@ -41,6 +41,8 @@ from rank.measured import Tables
 from rank.metrics import Scored
 from rank.new_tags import Found
 from rank.notebook import Notebook
+from rank.operating import VALIDATION, Validation
+from rank.points import reached
 from rank.progress import Progress, named, quiet
 from rank.ranker_table import NEGATIVES, Arena, FalseNegatives
 from rank.ranker_training import RankerParts, RankerPlan, shape_of
@@ -224,6 +226,7 @@ class Experiments:
             columns=columns,
             missing=missing,
             parts=parts,
+            points=reached(self.product, Validation.load(self.trained[0].bundle.last / VALIDATION)),
             cold=cold,
             new_tags=added,
         )

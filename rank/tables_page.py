@@ -10,7 +10,12 @@ import numpy as np
 from rank import report
 from rank.examples import Shown, examples
 from rank.measured import Tables
-from rank.more_sections import ablation_section, hidden_section, new_section
+from rank.more_sections import (
+    ablation_section,
+    hidden_section,
+    new_section,
+    points_section,
+)
 from rank.recall_figures import DEPTHS
 from rank.stills import Stills
 from rank.systems import System
@@ -54,6 +59,7 @@ def page(
         ("systems", "Table 3: systems", systems_section(tables)),
         ("peers", "What one would try instead", peers_section(tables)),
         ("plots", "Where it is good", plots_section(tables)),
+        ("points", "Choosing how sure to be", points_section(tables)),
         ("hidden", "When labels miss true tags", hidden_section(tables)),
         ("new", "Tags that were never trained", new_section(tables)),
         ("ablations", "What each choice is worth", ablation_section(tables)),
