@@ -32,7 +32,8 @@ def read_arrays(folder: Path) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for path in sorted(folder.glob("*.npy")):
         try:
-            found[path.stem] = np.load(path, mmap_mode="r", allow_pickle=False)
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            found[path.stem] = np.asarray(mapped)  # the same pages, without memmap's slow slices
         except ValueError:
             found[path.stem] = _empty(path)
         except (OSError, EOFError) as error:

@@ -104,7 +104,8 @@ class Channels:
     ) -> Batch:
         """Make a batch ready; see :class:`Batch` for ``without``."""
         views = views_of(features, self.dims)
-        has_words = {int(row) for row in views.used(Modality.TEXT)}
+        rows = views.used(Modality.TEXT)
+        has_words = set(rows.tolist())
         texts = tuple(w.text if row in has_words else "" for row, w in enumerate(views.words))
         word_rows = self.words.index.space.rows(texts)
         return Batch(
@@ -114,6 +115,7 @@ class Channels:
             texts,
             word_rows,
             None if self.word_classifier is None else self.word_classifier.scores(word_rows),
+            self.matcher.proposals([texts[row] for row in rows.tolist()], rows),
             self.fuse(views),
             without,
         )
@@ -138,7 +140,7 @@ class Channels:
             columns += carried(batch, found, part.carry, self.library)
         rows = batch.views.used(MODALITY_OF[channel]) if channel in MODALITY_OF else None
         if channel is Channel.TEXT and rows is not None:
-            columns.append(name_column(batch, self.matcher))
+            columns.append(name_column(batch))
             columns.append(self.meaning.column(batch, batch.views.sentence[rows], rows))
         if channel is Channel.VISUAL and rows is not None:
             columns.append(self.bridge.column(batch, batch.views.bridge[rows], rows))
@@ -214,7 +216,7 @@ class Channels:
         bridge = self.bridge.cosines(batch.views.bridge, pairs)
         return {
             Hint.WORDS: words.astype(np.float32),
-            Hint.NAME: _looked_up(name_column(batch, self.matcher), pairs, len(self.prior)),
+            Hint.NAME: _looked_up(name_column(batch), pairs, len(self.prior)),
             Hint.UPLOADER: _looked_up(uploader_column(batch, self.history), pairs, len(self.prior)),
             Hint.BRIDGE: np.where(visual, bridge, np.nan).astype(np.float32),
             Hint.MEANING: np.where(text, meaning, np.nan).astype(np.float32),

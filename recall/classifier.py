@@ -102,23 +102,22 @@ class TagScorer:
     search: VectorIndex | None
 
     @classmethod
-    def build(cls, embeddings: F32, bias: F32, names: F32, *, seed: int = 0) -> TagScorer:
-        """With a search index where the vocabulary is large."""
+    def build(
+        cls, embeddings: F32, bias: F32, names: F32, videos: Fused, *, seed: int = 0
+    ) -> TagScorer:
+        """With a search index, made for such ``videos``, where the vocabulary is large."""
         search = None
         if len(embeddings) > SCORED_IN_FULL_UP_TO:
             rows = np.concatenate([embeddings, names, bias[:, None]], axis=1)
-            search = VectorIndex.build(rows, np.arange(len(rows)), seed=seed)
+            numbers = np.arange(len(rows))
+            search = VectorIndex.build(rows, numbers, seed=seed, queries=_queries(videos))
         return cls(embeddings, bias, names, search)
 
     def best(self, fused: Fused, keep: int, rows: I64) -> Proposals:
         """The ``keep`` best tags of each video, by log odds; ``rows`` int64 [B] are the videos."""
         if self.search is None:
             return Proposals.of_dense(self.all(fused), keep, rows)
-        ones = np.ones((len(fused.hidden), 1), dtype=np.float32)
-        tags, scores = self.search.search(
-            np.concatenate([fused.hidden, fused.query, ones], axis=1), keep
-        )
-        return Proposals.of_found(tags, scores, rows)
+        return Proposals.of_found(*self.search.search(_queries(fused), keep), rows)
 
     def all(self, fused: Fused) -> F32:
         """float32 [B, V]: every tag's log odds."""
@@ -139,6 +138,12 @@ class TagScorer:
             np.concatenate([self.names, name[None]]),
             search,
         )
+
+
+def _queries(fused: Fused) -> F32:
+    """What the tags' rows [embedding | name | bias] are multiplied with."""
+    ones = np.ones((len(fused.hidden), 1), dtype=np.float32)
+    return np.concatenate([fused.hidden, fused.query, ones], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,11 +61,15 @@ class LinearClassifier:
     vectors: F32 | VectorIndex
 
     @classmethod
-    def build(cls, projection: F32 | None, vectors: F32, *, seed: int = 0) -> LinearClassifier:
-        """With a search index where the vocabulary is large."""
+    def build(
+        cls, projection: F32 | None, vectors: F32, videos: F32, *, seed: int = 0
+    ) -> LinearClassifier:
+        """With a search index, made for such ``videos`` [n, D], where the vocabulary is large."""
         if len(vectors) <= SCORED_IN_FULL_UP_TO:
             return cls(projection, vectors)
-        return cls(projection, VectorIndex.build(vectors, np.arange(len(vectors)), seed=seed))
+        seen = videos if projection is None else videos @ projection
+        numbers = np.arange(len(vectors))
+        return cls(projection, VectorIndex.build(vectors, numbers, seed=seed, queries=seen))
 
     def best(self, videos: F32, keep: int, rows: I64) -> Proposals:
         """The ``keep`` best tags that each video speaks for: those with a score above zero.

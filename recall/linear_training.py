@@ -74,7 +74,8 @@ def train_linear(
         else:
             vectors[part] = of_tags @ projection
     vectors *= ((1 + counts) ** -RARITY).astype(np.float32)[:, None]
-    return LinearClassifier.build(projection, vectors, seed=seed)
+    some = videos[rows[:: 1 + len(rows) // _VIDEOS_AT_ONCE]]
+    return LinearClassifier.build(projection, vectors, some, seed=seed)
 
 
 def _projection(sums: Iterator[tuple[slice, F32]], factor: F32, rank: int) -> F32:

@@ -16,6 +16,7 @@ from recall.views import unit
 from recall.vocabulary import Vocabulary
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
@@ -36,17 +37,30 @@ class NameMatcher:
         return tuple((words, tag) for words, tag in split if words)
 
     @cached_property
-    def _holding(self) -> dict[str, list[int]]:
-        """For each word, the spellings that hold it."""
-        found: dict[str, list[int]] = {}
-        for number, (words, _) in enumerate(self._spellings):
-            for word in set(words):
-                found.setdefault(word, []).append(number)
-        return found
+    def _number_of(self) -> dict[str, int]:
+        """A number for each word of the spellings."""
+        words = dict.fromkeys(word for spelling, _ in self._spellings for word in spelling)
+        return {word: number for number, word in enumerate(words)}
 
-    def _rarity(self, word: str) -> float:
-        """How telling a word is: rarer among the names, heavier."""
-        return float(np.log1p(len(self._spellings) / len(self._holding[word])))
+    @cached_property
+    def _holding(self) -> Ragged[np.int32]:
+        """For each word, the spellings that hold it."""
+        number_of = self._number_of
+        held = [np.asarray([*{number_of[w] for w in words}]) for words, _ in self._spellings]
+        return Ragged.of(held, np.int32).transposed(len(number_of))
+
+    @cached_property
+    def _rarity(self) -> F64:
+        """float64 [W]: how telling each word is; rarer among the names, heavier."""
+        return np.log1p(len(self._spellings) / self._holding.lengths)
+
+    @cached_property
+    def _whole(self) -> F64:
+        """float64 [S]: the rarities of each spelling's words, added up."""
+        spelling = self._holding.values
+        rarity = np.repeat(self._rarity, self._holding.lengths)
+        found = np.bincount(spelling, weights=rarity, minlength=len(self._spellings))
+        return np.asarray(found, np.float64)
 
     def shares(self, text: str) -> dict[int, float]:
         """By tag, the share of its best spelling's words in the text, rarer words weighing more.
@@ -55,20 +69,19 @@ class NameMatcher:
         there but apart, 0.9. Shares below LEAST_SHARE are left out.
         """
         words = tokens(text)
+        known = [n for w in dict.fromkeys(words) if (n := self._number_of.get(w)) is not None]
+        numbers = np.asarray(known, dtype=np.int64)
+        at, owner = self._holding.positions(numbers)
+        spellings, place = np.unique(self._holding.values[at], return_inverse=True)
+        matched = np.bincount(place, weights=self._rarity[numbers][owner])
+        share = 0.9 * matched / self._whole[spellings]
+        enough = share >= LEAST_SHARE
         running = " " + " ".join(words) + " "
-        matched: dict[int, float] = {}
-        for word in dict.fromkeys(words):
-            for number in self._holding.get(word, ()):
-                matched[number] = matched.get(number, 0.0) + self._rarity(word)
         shares: dict[int, float] = {}
-        for number, weight in matched.items():
+        for number, part in zip(spellings[enough].tolist(), share[enough].tolist(), strict=True):
             spelling, tag = self._spellings[number]
-            if f" {' '.join(spelling)} " in running:
-                share = 1.0
-            else:
-                share = 0.9 * weight / sum(self._rarity(word) for word in set(spelling))
-            if share >= LEAST_SHARE:
-                shares[tag] = max(shares.get(tag, 0.0), share)
+            whole = f" {' '.join(spelling)} " in running
+            shares[tag] = max(shares.get(tag, 0.0), 1.0 if whole else part)
         return shares
 
     def proposals(self, texts: Sequence[str], rows: I64) -> Proposals:

@@ -16,7 +16,6 @@ from recall.classifier import Classifier, Fused
 from recall.index import VectorIndex
 from recall.library import Library, carry_over
 from recall.linear import LinearClassifier
-from recall.names import NameMatcher
 from recall.proposals import Proposals, align
 from recall.uploader import UploaderHistory
 from recall.views import Views
@@ -45,7 +44,8 @@ class Batch:
     ``joined`` float32 [B, D]: all their embeddings side by side. ``texts``: each one's words, empty
     unless the text modality is used. ``word_rows``: the same as sparse vectors, and
     ``word_scores`` float32 [B, V] what the linear model on words makes of them. ``fused``: what the
-    network makes of them. Both None where there is no such model.
+    network makes of them. Both None where there is no such model. ``named``: tags whose names
+    stand in the words.
     ``without`` int32 [B]: components of the library that a video must not see (its own, when it is
     a labelled video itself); None when serving.
     """
@@ -56,6 +56,7 @@ class Batch:
     texts: tuple[str, ...]
     word_rows: SparseRows
     word_scores: F32 | None
+    named: Proposals
     fused: Fused | None
     without: I32 | None
 
@@ -139,9 +140,10 @@ class NameSearch:
     index: VectorIndex
 
     @classmethod
-    def build(cls, vectors: F32, *, seed: int = 0) -> NameSearch:
-        """Index the names' vectors."""
-        return cls(vectors, VectorIndex.build(vectors, np.arange(len(vectors)), seed=seed))
+    def build(cls, vectors: F32, *, queries: F32 | None = None, seed: int = 0) -> NameSearch:
+        """Index the names' vectors; for many, ``queries`` [n, D] are vectors like a video's."""
+        numbers = np.arange(len(vectors))
+        return cls(vectors, VectorIndex.build(vectors, numbers, seed=seed, queries=queries))
 
     def column(self, batch: Batch, vectors: F32, rows: I64) -> Column:
         """The nearest names of ``vectors`` [n, D], with their cosines."""
@@ -159,10 +161,9 @@ class NameSearch:
         return NameSearch(np.concatenate([self.vectors, vector[None]]), index)
 
 
-def name_column(batch: Batch, matcher: NameMatcher) -> Column:
+def name_column(batch: Batch) -> Column:
     """Tags whose names stand in the words."""
-    rows = batch.views.used(Modality.TEXT)
-    return Column(matcher.proposals([batch.texts[row] for row in rows], rows), batch.spoke(rows))
+    return Column(batch.named, batch.spoke(batch.views.used(Modality.TEXT)))
 
 
 def uploader_column(batch: Batch, history: UploaderHistory) -> Column:

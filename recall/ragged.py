@@ -50,17 +50,18 @@ class Ragged(Generic[Value]):
 
         The second array holds places in ``numbers``.
         """
-        lengths = self.lengths[numbers]
+        first = self.starts[numbers]
+        lengths = self.starts[np.asarray(numbers) + 1] - first
         owner = np.repeat(np.arange(len(numbers)), lengths)
         before = np.cumsum(lengths) - lengths
         within = np.arange(int(lengths.sum())) - np.repeat(before, lengths)
-        return np.repeat(self.starts[:-1][numbers], lengths) + within, owner
+        return np.repeat(first, lengths) + within, owner
 
     def take(self, numbers: npt.NDArray[np.integer[Any]]) -> Ragged[Value]:
         """The lists at ``numbers``, in that order."""
-        at, _ = self.positions(numbers)
+        at, owner = self.positions(numbers)
         starts = np.zeros(len(numbers) + 1, dtype=np.int64)
-        np.cumsum(self.lengths[numbers], out=starts[1:])
+        np.cumsum(np.bincount(owner, minlength=len(numbers)), out=starts[1:])
         return Ragged(self.values[at], starts)
 
     def transposed(self: Ragged[np.int32], width: int) -> Ragged[np.int32]:

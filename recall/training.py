@@ -9,11 +9,10 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from encoders.features import Modality
 from recall.candidates import CandidateSet, Channel
 from recall.channels import Channels, network_inputs, untrained_mixers
-from recall.classifier import Classifier, FusionNetwork, TagScorer
-from recall.dataset import Dataset
+from recall.classifier import Classifier, Fused, FusionNetwork, TagScorer
+from recall.dataset import MODALITIES, Dataset
 from recall.fitting import fit_mixers, tuned
 from recall.index import VectorIndex
 from recall.large import large, parts
@@ -50,6 +49,7 @@ Report = Callable[[str, float], None]
 FEWEST_FOR_A_NETWORK = 8
 # Dimensions and whitening of each space, chosen on validation splits.
 _SENTENCE, _PICTURE, _SOUND = (256, 0.5), (256, 0.75), (128, 0.25)
+_VIDEOS_TO_SEARCH_FOR = 4_000
 _VECTORS_TO_FIT = 50_000
 _BITS = 4  # a dimension of the indexed vectors
 
@@ -202,7 +202,7 @@ def _untrained(
         videos.uploader,
         videos.uploaders,
     )
-    text, audio = views.used(Modality.TEXT), views.used(Modality.AUDIO)
+    text, visual, audio = (views.used(modality) for modality in MODALITIES)
     frames = views.frames.values
     spaces = Spaces(
         Space.fit(views.sentence[_some(text)], *_SENTENCE),
@@ -210,6 +210,8 @@ def _untrained(
         Space.fit(views.sound[_some(audio)], *_SOUND),
     )
     seen = _scenes(views, spaces.picture)
+    said = views.sentence[_some(text, _VIDEOS_TO_SEARCH_FOR)]
+    shown = views.bridge[_some(visual, _VIDEOS_TO_SEARCH_FOR)]
     has_text = set(text.tolist())
     texts = [w.text if row in has_text else "" for row, w in enumerate(views.words)]
     space = WordSpace.fit(text for text in texts if text)
@@ -226,8 +228,8 @@ def _untrained(
         fused=None,
         words=WordNeighbours(words, Carry()),
         matcher=NameMatcher(vocabulary),
-        meaning=NameSearch.build(name_vectors(vocabulary, sentences), seed=seed),
-        bridge=NameSearch.build(name_vectors(vocabulary, names), seed=seed),
+        meaning=NameSearch.build(name_vectors(vocabulary, sentences), queries=said, seed=seed),
+        bridge=NameSearch.build(name_vectors(vocabulary, names), queries=shown, seed=seed),
         history=UploaderHistory(library),
         classifier=None,
         word_classifier=None,
@@ -239,9 +241,9 @@ def _near(vectors: F32, rows: npt.NDArray[np.integer], seed: int) -> VectorNeigh
     return VectorNeighbours(VectorIndex.build(vectors, rows, bits=_BITS, seed=seed), Carry())
 
 
-def _some(rows: I64) -> I64:
-    """As many, spread evenly, as a space is fitted to."""
-    return rows[:: 1 + len(rows) // _VECTORS_TO_FIT]
+def _some(rows: I64, most: int = _VECTORS_TO_FIT) -> I64:
+    """At most so many, spread evenly; by default as many as a space is fitted to."""
+    return rows[:: 1 + len(rows) // most]
 
 
 def _placed(space: Space, vectors: F32, rows: I64) -> F32:
@@ -305,15 +307,14 @@ class _Trainer:
             stop_after=stop_after,
             report=report,
         )
-        classifier = trained.classifier
+        classifier, tags = trained.classifier, trained.classifier.tags
+        known = rows[self.examples.used[rows].any(axis=1)]
+        some = self._fused(classifier, _some(known, _VIDEOS_TO_SEARCH_FOR))
         classifier = replace(
             classifier,
-            tags=TagScorer.build(
-                classifier.tags.embeddings, classifier.tags.bias, names, seed=self.seed
-            ),
+            tags=TagScorer.build(tags.embeddings, tags.bias, names, some, seed=self.seed),
         )
-        known = rows[self.examples.used[rows].any(axis=1)]
-        fused = by_parts(len(known), lambda part: self._fused(classifier, known[part]))
+        fused = by_parts(len(known), lambda part: self._fused(classifier, known[part]).fused)
         near = _near(fused, known, self.seed)
         report("neighbours", 1.0)
         texts = [
@@ -342,9 +343,9 @@ class _Trainer:
         )
         return channels, trained.epochs
 
-    def _fused(self, classifier: Classifier, rows: I64) -> F32:
+    def _fused(self, classifier: Classifier, rows: I64) -> Fused:
         part = self.examples.take(rows)
-        return classifier.network(*part.inputs, part.used).fused
+        return classifier.network(*part.inputs, part.used)
 
 
 def _with_one_carry(

@@ -22,6 +22,7 @@ from recall.arrays import (
     write_arrays,
 )
 from recall.normal import tokens
+from recall.proposals import greatest
 from recall.ragged import Ragged
 
 F32 = npt.NDArray[np.float32]
@@ -149,19 +150,11 @@ class WordIndex:
         numbers = np.full((len(rows), k), -1, dtype=np.int32)
         cosines = np.full((len(rows), k), -np.inf, dtype=np.float32)
         for row in range(len(rows)):
-            found = rows.terms[row]
-            weight = rows.weights[rows.terms.starts[row] : rows.terms.starts[row + 1]]
-            at, owner = self.numbers.positions(found)
-            products = np.bincount(
-                self.numbers.values[at],
-                weights=self.weights[at] * weight[owner],
-                minlength=self.videos,
-            )
+            products = _added_up(rows, row, self.numbers, self.weights, self.videos)
             if group is not None and banned is not None:
                 products[: len(group)][group == banned[row]] = 0.0
-            near = np.flatnonzero(products > 0)
-            if len(near) > k:
-                near = near[np.argpartition(-products[near], k - 1)[:k]]
+            near = greatest(products, min(k, self.videos))
+            near = near[products[near] > 0]
             near = near[np.lexsort((near, -products[near]))]
             numbers[row, : len(near)] = near
             cosines[row, : len(near)] = products[near]
@@ -192,6 +185,23 @@ class WordIndex:
         )
 
 
+def _added_up(
+    rows: SparseRows, row: int, lists: Ragged[np.int32], weights: F32, width: int
+) -> npt.NDArray[np.float64]:
+    """float64 [width]: the weights in the lists of one row's terms, each times the term's own."""
+    first, last = rows.terms.starts[row : row + 2]
+    if first == last:
+        return np.zeros(width)
+    parts = [slice(*lists.starts[term : term + 2]) for term in rows.terms.values[first:last]]
+    scaled = [weights[p] * w for p, w in zip(parts, rows.weights[first:last], strict=True)]
+    found = np.bincount(
+        np.concatenate([lists.values[part] for part in parts]),
+        weights=np.concatenate(scaled),
+        minlength=width,
+    )
+    return np.asarray(found, np.float64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WordClassifier:
     """A linear model a tag over the terms, kept sparse.
@@ -208,13 +218,8 @@ class WordClassifier:
         """float32 [B, V]."""
         out = np.empty((len(rows), len(self.bias)), dtype=np.float32)
         for row in range(len(rows)):
-            weight = rows.weights[rows.terms.starts[row] : rows.terms.starts[row + 1]]
-            at, owner = self.tags.positions(rows.terms[row])
-            out[row] = self.bias + np.bincount(
-                self.tags.values[at],
-                weights=self.weights[at] * weight[owner],
-                minlength=len(self.bias),
-            )
+            out[row] = _added_up(rows, row, self.tags, self.weights, len(self.bias))
+            out[row] += self.bias
         return out
 
     def widened(self, width: int) -> WordClassifier:

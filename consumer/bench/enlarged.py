@@ -16,18 +16,19 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from consumer.bench.videos import indexes_of, queries_of, shifted, vectors_of
+from consumer.bench.videos import indexes_of, queries_of, shifted, vectors_of, videos_like
 from encoders.features import Features
 from recall.channels import Channels
 from recall.classifier import Classifier, TagScorer
 from recall.index import VectorIndex
 from recall.library import NO_UPLOADER, Library
-from recall.linear import LinearClassifier, dimensions
+from recall.linear import LinearClassifier, dimensions, joined
 from recall.names import NameMatcher
 from recall.parts import NameSearch, VectorNeighbours, WordNeighbours
 from recall.ragged import Ragged
 from recall.recaller import Recaller
 from recall.uploader import UploaderHistory
+from recall.views import views_of
 from recall.vocabulary import Tag, Vocabulary
 from recall.words import SparseRows, WordClassifier, WordIndex
 
@@ -39,6 +40,7 @@ Part = TypeVar("Part")
 NEAREST = 100
 BITS = 4  # a dimension of labelled videos' vectors, as training has it
 MOST_WORD_WEIGHTS = 3_000_000  # as training has it
+_TO_SEARCH_FOR = 2_000
 _AT_ONCE = 65_536
 
 
@@ -127,9 +129,14 @@ def enlarge(
         )
         return replace(part, index=index)
 
+    like = videos_like(recaller, min(_TO_SEARCH_FOR, size.videos), random)
+    wanted = queries_of(old, like)
+
     def names(name: str, part: NameSearch) -> NameSearch:
         vectors = _copies(part.vectors, tag_of, random)
-        return builder.build(name, vectors, lambda v: NameSearch.build(v, seed=seed))
+        return builder.build(
+            name, vectors, lambda v: NameSearch.build(v, queries=wanted[name], seed=seed)
+        )
 
     meaning, bridge = names("meaning", old.meaning), names("bridge", old.bridge)
     channels = Channels(
@@ -146,9 +153,9 @@ def enlarge(
         meaning=meaning,
         bridge=bridge,
         history=UploaderHistory(library),
-        classifier=_classifier(old.classifier, bridge.vectors, tag_of, builder, random, seed),
+        classifier=_classifier(old, bridge.vectors, tag_of, like, builder, random, seed),
         word_classifier=_word_classifier(old.word_classifier, base, size.tags),
-        linear=_linear(linear, tag_of, builder, random, seed),
+        linear=_linear(replace(old, linear=linear), tag_of, like, builder, random, seed),
     )
     large = replace(recaller, vocabulary=vocabulary, channels=channels)
     kept = indexes_of(channels)
@@ -209,22 +216,24 @@ def _words(old: WordNeighbours, copy_of: I64) -> WordNeighbours:
 
 
 def _classifier(
-    old: Classifier | None,
+    old: Channels,
     names: F32,
     tag_of: I64,
+    like: Sequence[Features],
     builder: _Builder,
     random: Random,
     seed: int,
 ) -> Classifier | None:
-    if old is None:
+    fused = old.fuse(views_of(like, old.dims))
+    if old.classifier is None or fused is None:
         return None
-    tags = old.tags
+    tags = old.classifier.tags
     embeddings, bias = _roughened(tags.embeddings, tag_of, random), tags.bias[tag_of]
     rows = np.concatenate([embeddings, names, bias[:, None]], axis=1)
     scorer = builder.build(
-        "classifier", rows, lambda _: TagScorer.build(embeddings, bias, names, seed=seed)
+        "classifier", rows, lambda _: TagScorer.build(embeddings, bias, names, fused, seed=seed)
     )
-    return replace(old, tags=scorer)
+    return replace(old.classifier, tags=scorer)
 
 
 def _word_classifier(old: WordClassifier | None, base: int, tags: int) -> WordClassifier | None:
@@ -259,18 +268,21 @@ def _projected(old: LinearClassifier | None, tags: int, random: Random) -> Linea
 
 
 def _linear(
-    old: LinearClassifier | None,
+    old: Channels,
     tag_of: I64,
+    like: Sequence[Features],
     builder: _Builder,
     random: Random,
     seed: int,
 ) -> LinearClassifier | None:
     """Each block's tags weigh videos as the originals do."""
-    if old is None or isinstance(old.vectors, VectorIndex):
+    linear = old.linear
+    if linear is None or isinstance(linear.vectors, VectorIndex):
         return None
-    vectors = _roughened(old.vectors, tag_of, random)
+    videos = joined(views_of(like, old.dims), old.spaces)
+    vectors = _roughened(linear.vectors, tag_of, random)
     return builder.build(
         "linear",
         vectors,
-        lambda v: LinearClassifier.build(old.projection, v, seed=seed),
+        lambda v: LinearClassifier.build(linear.projection, v, videos, seed=seed),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,37 @@ def recall(
         )
     for name, milliseconds in figures["channel_milliseconds"].items():
         click.echo(f"{name}: {milliseconds:.1f} ms a video")
+
+
+@bench.command()
+@bundle_option
+@click.option("--videos", type=click.IntRange(1000), default=10_000, show_default=True)
+@click.option("--tags", type=click.IntRange(100), default=30_000, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes.")
+@seed_option
+@json_option
+def training(
+    bundle: Path, videos: int, tags: int, epochs: int, seed: int, json_file: Path | None
+) -> None:
+    """Training recall at a platform's size: seconds and memory by stage. Needs the extra train.
+
+    The bundle's labelled videos and tags are multiplied. What grows with the videos lies in files
+    without names in TMPDIR and isn't counted: 120 KB a video, so put TMPDIR on a disk.
+
+    \b
+    Example:
+      reeltag bench training --bundle deploy/starter --videos 100000 --tags 300000
+    """
+    from consumer.bench.enlarged import Size
+    from consumer.bench.training import bench_training
+
+    stages = bench_training(
+        bundle, Size(videos, tags), epochs, seed, lambda part: click.echo(part, err=True)
+    )
+    for name, stage in stages.items():
+        click.echo(f"{name}: {stage.seconds:.0f} s, {stage.bytes / 2**30:.2f} GiB")
+    if json_file is not None:
+        write_json(json_file, {name: asdict(stage) for name, stage in stages.items()})
 
 
 @bench.command()

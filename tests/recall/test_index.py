@@ -41,6 +41,29 @@ def test_a_large_index_finds_nearly_all_of_them() -> None:
     assert np.mean(hits) >= 95
 
 
+def test_queries_unlike_the_vectors_find_nearly_all_of_the_greatest_products(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    spread = random.normal(size=(32, 32)) * np.linspace(3, 0.1, 32)
+    count = EXACT_UP_TO + 1000
+    held = np.asarray(
+        random.normal(size=(count, 32)) * random.gamma(1, size=(count, 1)) + 2, np.float32
+    )
+    given, queries = (
+        (random.normal(size=(n, 32)) @ spread.T).astype(np.float32) for n in (300, 40)
+    )
+    index = VectorIndex.build(held, np.arange(count), queries=given)
+    index.save(tmp_path / "index")
+    numbers, products = VectorIndex.load(tmp_path / "index").search(queries, 100)
+    every = queries @ held.T
+    exact = np.argsort(-every, axis=1)[:, :100]
+    hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, numbers, strict=True)]
+    assert np.mean(hits) >= 95
+    true = np.take_along_axis(every, numbers.astype(np.int64), axis=1)
+    assert np.abs(products - true).max() < 0.02 * np.abs(true).max()
+
+
 def test_at_four_bits_it_is_half_as_large_and_finds_nearly_the_same(tmp_path: Path) -> None:
     held, sizes, found = vectors(2000), {}, {}
     for bits in (4, 8):

@@ -82,8 +82,8 @@ def test_a_large_vocabulary_is_projected_and_searched() -> None:
     random = np.random.default_rng(1)
     count = SCORED_IN_FULL_UP_TO + 1
     vectors = random.normal(size=(count, 8)).astype(np.float32)
-    model = LinearClassifier.build(None, vectors)
     videos = random.normal(size=(5, 8)).astype(np.float32)
+    model = LinearClassifier.build(None, vectors, videos)
     found = model.best(videos, 50, np.arange(5))
     exact = np.argsort(-(videos @ vectors.T), axis=1)[:, :50]
     hits = [np.isin(found.tag[found.video == row], exact[row]).mean() for row in range(5)]
@@ -94,9 +94,9 @@ def test_a_large_vocabulary_is_projected_and_searched() -> None:
 def test_a_new_tag_has_no_voice_and_the_others_keep_theirs(count: int, tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     vectors = random.normal(size=(count, 8)).astype(np.float32)
-    model = LinearClassifier.build(None, vectors)
-    wider = model.widened(count + 1)
     videos = random.normal(size=(4, 8)).astype(np.float32)
+    model = LinearClassifier.build(None, vectors, videos)
+    wider = model.widened(count + 1)
     before, after = (m.best(videos, 5, np.arange(4)) for m in (model, wider))
     assert np.array_equal(before.tag, after.tag)
     wider.save(tmp_path)

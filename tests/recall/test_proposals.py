@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from recall.arrays import pack_rows, unpack_rows
 from recall.library import Library, carry_over
 from recall.mixing import Curve, Mixer
-from recall.proposals import Proposals, align
+from recall.proposals import Proposals, align, greatest
 from recall.ragged import Ragged
 from recall.training import fold_by_component
 
@@ -206,3 +206,15 @@ def test_what_a_search_found_becomes_proposals_in_order() -> None:
     scores = np.asarray([[0.9, 0.8, -np.inf], [0.5, -np.inf, -np.inf]], dtype=np.float32)
     found = Proposals.of_found(tags, scores, np.asarray([4, 7]))
     assert as_dict(found) == pytest.approx({(4, 1): 0.8, (4, 3): 0.9, (7, 0): 0.5})
+
+
+@pytest.mark.parametrize("count", [1, 50, 5_000])
+@pytest.mark.parametrize("keep", [0, 1, 20])
+def test_the_greatest_of_a_long_row_are_those_that_sorting_finds(count: int, keep: int) -> None:
+    random = np.random.default_rng(count)
+    for scores in (random.normal(size=count), np.round(random.normal(size=count), 1)):
+        kept = min(keep, count)
+        found = greatest(scores, kept)
+        assert len(np.unique(found)) == kept
+        assert (np.diff(found) > 0).all()
+        assert np.sort(scores[found]).tolist() == np.sort(scores)[count - kept :].tolist()

@@ -324,14 +324,14 @@ def test_a_large_vocabulary_is_searched_and_gives_nearly_the_same_best_tags() ->
     embeddings = random.normal(size=(tags, width)).astype(np.float32)
     names = random.normal(size=(tags, 4)).astype(np.float32)
     bias = random.normal(size=tags).astype(np.float32)
-    scorer = TagScorer.build(embeddings, bias, names)
-    assert scorer.search is not None
     fused = Fused(
         random.normal(size=(20, width)).astype(np.float32),
         random.normal(size=(20, 4)).astype(np.float32),
         np.zeros((20, 1), dtype=np.float32),
         np.zeros((20, 3), dtype=np.float32),
     )
+    scorer = TagScorer.build(embeddings, bias, names, fused)
+    assert scorer.search is not None
     found = scorer.best(fused, 50, np.arange(20))
     exact = np.argsort(-scorer.all(fused), axis=1)[:, :50]
     hits = [len(np.intersect1d(found.tag[found.video == row], exact[row])) for row in range(20)]
