@@ -35,6 +35,9 @@ class Stages:
         try:
             make(fresh)
             os.replace(fresh, done)
+        except OSError:
+            if not done.is_dir():  # else another run has finished the same stage meanwhile
+                raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return done

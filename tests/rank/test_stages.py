@@ -27,6 +27,20 @@ def test_a_finished_stage_is_not_done_again(tmp_path: Path) -> None:
     assert len(done) == 2
 
 
+def test_a_stage_that_another_run_finished_meanwhile_is_taken(tmp_path: Path) -> None:
+    stages = Stages.of(tmp_path, "corpus")
+
+    def early(folder: Path) -> None:
+        (folder / "result").write_text("first")
+
+    def late(folder: Path) -> None:
+        (folder / "result").write_text("second")
+        stages.folder("recall", early)
+
+    assert (stages.folder("recall", late) / "result").read_text() == "first"
+    assert [path.name for path in stages.root.iterdir()] == ["recall"]
+
+
 def test_a_killed_stage_leaves_nothing_behind(tmp_path: Path) -> None:
     stages = Stages.of(tmp_path, "corpus")
 
