@@ -177,7 +177,7 @@ class Recaller:
         channels = replace(
             old,
             library=library,
-            prior=np.append(old.prior, old.prior.min(initial=0.0)).astype(np.float32),
+            prior=np.append(old.prior, _expected(old)).astype(np.float32),
             matcher=NameMatcher(vocabulary),
             meaning=old.meaning.added(meaning),
             bridge=old.bridge.added(bridge),
@@ -189,6 +189,15 @@ class Recaller:
         for video_id, features in examples:
             channels = channels.with_example(video_id, features, width - 1)
         return replace(self, vocabulary=vocabulary, channels=channels)
+
+
+def _expected(channels: Channels) -> float:
+    """The prior of a tag that nobody has used yet: a usual tag's.
+
+    Not that of tags without a labelled video: mixers have learned that those are never right.
+    """
+    used = channels.prior[channels.library.counts() > 0]
+    return float(np.median(used if len(used) else channels.prior)) if len(channels.prior) else 0.0
 
 
 def merge_columns(log_odds: F32, hints: F32) -> tuple[F32, Mask]:

@@ -266,6 +266,27 @@ def test_a_tag_known_by_its_name_alone_is_found_by_words_and_by_pictures(
         trained.recall.recaller.candidates([said], [None])[0].tags.tolist().index(60)
 
 
+def test_a_new_tag_is_expected_as_often_as_a_usual_one_not_as_tags_without_labels(
+    trained: Trained,
+) -> None:
+    used, whole = World.of(30), trained.world
+    bare = Recipe(epochs=1, batch=64)
+    recaller = train_recall(
+        used.dataset(120),
+        whole.vocabulary,
+        sentences=whole.embed,
+        names=whole.embed,
+        folds=2,
+        recipe=bare,
+    ).recaller
+    tag = World.of(61).vocabulary.tags[60]
+    vector = World.of(61).embed([tag.name])[0]
+    prior = recaller.with_tag(tag, vector, vector).channels.prior
+    labelled = recaller.channels.library.counts() > 0
+    assert prior[60] == pytest.approx(np.median(prior[:60][labelled]))
+    assert prior[60] > prior[:60][~labelled].max()
+
+
 def test_examples_bring_a_new_tag_up(trained: Trained) -> None:
     few, wider, random = with_new_tag(trained, 3)
     none, _, _ = with_new_tag(trained, 0)
