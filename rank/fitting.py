@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
 
 from encoders.features import F32, I64, Features
@@ -222,7 +222,7 @@ class _Trainer:
         progress: Progress,
     ) -> None:
         """``steps`` steps; with a ``frozen_reading`` the small BERT is left as it is."""
-        sampler = Sampler(self.labels, negatives)
+        sampler = Sampler(_only(self.labels, rows), negatives)
         dense, sparse = self._optimisers(frozen_reading is not None)
         rates = [group["lr"] for group in dense.param_groups], sparse.param_groups[0]["lr"]
         loss_of = LOSSES[self.plan.loss]
@@ -326,6 +326,15 @@ def _schedule(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _only(labels: csr_matrix, rows: I64) -> csr_matrix:
+    """The labels of these videos; the other rows empty."""
+    kept = np.zeros(labels.shape[0], np.float32)
+    kept[rows] = 1
+    found = (diags(kept) @ labels).tocsr()
+    found.eliminate_zeros()
+    return found
 
 
 def _padded(labels: csr_matrix, rows: I64) -> tuple[I64, F32]:

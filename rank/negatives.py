@@ -58,17 +58,20 @@ class TagGraph:
 
 
 class Sampler:
-    """Draws the negatives of a batch; the generator passed in fixes what comes."""
+    """Draws the negatives of a batch; the generator passed in fixes what comes.
+
+    Only tags that some video is labelled with: one that never is would learn that it never holds.
+    """
 
     def __init__(self, labels: csr_matrix, plan: NegativePlan) -> None:
         self.plan = plan
-        self.tags = labels.shape[1]
+        self.known = np.unique(labels.indices).astype(np.int64)
         self.graph = TagGraph(labels) if plan.hard else None
 
     def random(self, generator: np.random.Generator) -> I64:
         """Tags shared by the batch as negatives, all of them where the vocabulary is small."""
-        count = min(self.plan.random, self.tags)
-        return np.sort(generator.choice(self.tags, size=count, replace=False)).astype(np.int64)
+        count = min(self.plan.random, len(self.known))
+        return np.sort(generator.choice(self.known, size=count, replace=False))
 
     def hard(self, videos: I64, generator: np.random.Generator) -> tuple[I64, Bools]:
         """Hard negatives int64 [B, h] and which of them are real (a short walk leaves gaps)."""

@@ -127,7 +127,7 @@ class TagScorer:
     def added(self, name: F32) -> TagScorer:
         """With one more tag, known by its name's vector [Db] only; its bias is a rare tag's."""
         embedding = np.zeros((1, self.embeddings.shape[1]), dtype=np.float32)
-        bias = np.quantile(self.bias, 0.1, keepdims=True).astype(np.float32)
+        bias = np.asarray([bias_of_new(self.bias)], dtype=np.float32)
         search = self.search
         if search is not None:
             row = np.concatenate([embedding, name[None], bias[:, None]], axis=1)
@@ -138,6 +138,11 @@ class TagScorer:
             np.concatenate([self.names, name[None]]),
             search,
         )
+
+
+def bias_of_new(bias: F32) -> float:
+    """The bias of a tag without a label, as a rare one's; ``bias`` [n] are those of the others."""
+    return float(np.quantile(bias, 0.1)) if len(bias) else 0.0
 
 
 def _queries(fused: Fused) -> F32:

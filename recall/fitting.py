@@ -17,7 +17,7 @@ from recall.channels import Channels, untrained_mixers
 from recall.dataset import Dataset
 from recall.library import Library, carry_over
 from recall.mixing import Mixer
-from recall.parts import Batch, Carry, Neighbours, lay_out
+from recall.parts import Batch, Carry, Neighbours
 from recall.proposals import Proposals, align
 from recall.ragged import Ragged
 from recall.recaller import A_CHANNEL, merge_columns, untrained_merge
@@ -128,12 +128,8 @@ def fit_mixers(
     proposed: dict[Channel, list[Proposals]] = {}
     for channel in CHANNELS:
         laid_out = [
-            lay_out(
-                channels.columns(
-                    _with_words(channels, batch) if channel is Channel.CLASSIFIER else batch,
-                    channel,
-                ),
-                channels.prior,
+            channels.laid_out(
+                _with_words(channels, batch) if channel is Channel.CLASSIFIER else batch, channel
             )
             for channels, batch, _ in batches
         ]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from recall.classifier import Classifier, TagScorer
+from recall.classifier import Classifier, TagScorer, bias_of_new
 from recall.losses import Loss, alike, asymmetric, plain, selective
 from recall.network import Fusion, Shape, TorchNetwork
 from recall.ragged import Ragged
@@ -74,15 +74,20 @@ class Trained:
 
 
 class Tags(nn.Module):
-    """Embedding and bias of each tag; above ALL_TAGS_UP_TO only those of a batch are touched."""
+    """Embedding and bias of each tag; above ALL_TAGS_UP_TO only those of a batch are touched.
 
-    def __init__(self, prior: F32, names: F32, width: int) -> None:
+    A tag that is not ``known`` (int64: those that some video is labelled with) has no embedding.
+    """
+
+    def __init__(self, prior: F32, names: F32, width: int, known: I64) -> None:
         super().__init__()
         large = len(prior) > ALL_TAGS_UP_TO
         self.embedding = nn.Embedding(len(prior), width, sparse=large)
         self.bias = nn.Embedding(len(prior), 1, sparse=large)
         nn.init.normal_(self.embedding.weight, std=0.02)
+        self.unknown = torch.from_numpy(np.setdiff1d(np.arange(len(prior)), known))
         with torch.no_grad():
+            self.embedding.weight[self.unknown] = 0
             self.bias.weight.copy_(torch.from_numpy(prior)[:, None])
         self.names = torch.from_numpy(np.ascontiguousarray(names))
 
@@ -118,8 +123,9 @@ def train_network(
     widths = [part.shape[1] for part in examples.inputs]
     shape = Shape(widths[0], widths[1], widths[2], names.shape[1])
     fusion = Fusion(shape, recipe.dropout)
-    tags = Tags(prior, names, shape.hidden)
-    course = _Course(fusion, tags, recipe, len(rows))
+    known = np.unique(examples.labels.take(rows).values).astype(np.int64)
+    tags = Tags(prior, names, shape.hidden, known)
+    course = _Course(fusion, tags, known, recipe, len(rows))
     best, best_epoch, kept = -1.0, 0, None
     last = min(stop_after or recipe.epochs, recipe.epochs)
     for epoch in range(1, last + 1):
@@ -143,8 +149,8 @@ def train_network(
 class _Course:
     """One training's optimisers and their schedule: a short rise, then a cosine down to nothing."""
 
-    def __init__(self, fusion: Fusion, tags: Tags, recipe: Recipe, count: int) -> None:
-        self.fusion, self.tags, self.recipe = fusion, tags, recipe
+    def __init__(self, fusion: Fusion, tags: Tags, known: I64, recipe: Recipe, count: int) -> None:
+        self.fusion, self.tags, self.known, self.recipe = fusion, tags, known, recipe
         self.steps = max(1, math.ceil(count / recipe.batch))
         self._taken = 0
         large = len(tags.bias.weight) > ALL_TAGS_UP_TO
@@ -160,7 +166,7 @@ class _Course:
         """One step on one batch."""
         recipe = self.recipe
         used = _drop_modalities(examples.used, recipe.modality_dropout, random)
-        columns, weight = _columns(examples.labels, len(prior), recipe.negatives, random)
+        columns, weight = _columns(examples.labels, self.known, recipe.negatives, random)
         labels = torch.from_numpy(_dense(examples.labels, columns))
         inputs = (torch.from_numpy(x * used[:, m : m + 1]) for m, x in enumerate(examples.inputs))
         hidden, query, fused, _ = self.fusion(*inputs, torch.from_numpy(used))
@@ -199,21 +205,21 @@ def _drop_modalities(used: F32, chance: float, random: np.random.Generator) -> F
 
 
 def _columns(
-    labels: Ragged[np.int32], width: int, negatives: int, random: np.random.Generator
+    labels: Ragged[np.int32], known: I64, negatives: int, random: np.random.Generator
 ) -> tuple[I64, F32]:
     """The tags that a batch is scored against, ascending, and what each one's terms weigh.
 
-    All of them, or for a large vocabulary those the batch is labelled with and a random sample of
-    the others, which then stands for all the others.
+    All of the ``known`` ones (those that some video is labelled with), or where they are many those
+    of the batch and a random sample of the others, which then stands for all the others.
     """
-    if width <= ALL_TAGS_UP_TO:
-        return np.arange(width), np.ones((1, width), dtype=np.float32)
+    if len(known) <= ALL_TAGS_UP_TO:
+        return known, np.ones((1, len(known)), dtype=np.float32)
     own = np.unique(labels.values).astype(np.int64)
-    drawn = np.setdiff1d(random.integers(0, width, negatives), own)
+    drawn = np.setdiff1d(known[random.integers(0, len(known), negatives)], own)
     columns = np.concatenate([own, drawn])
     order = np.argsort(columns)
     weight = np.ones(len(columns), dtype=np.float32)
-    weight[len(own) :] = (width - len(own)) / max(len(drawn), 1)
+    weight[len(own) :] = (len(known) - len(own)) / max(len(drawn), 1)
     return columns[order], weight[order][None]
 
 
@@ -225,9 +231,12 @@ def _dense(labels: Ragged[np.int32], columns: I64) -> F32:
 
 
 def _classifier(fusion: Fusion, tags: Tags, shape: Shape) -> Classifier:
+    """The network as it serves; a tag that no video is labelled with has its name alone."""
     fusion.eval()
     embeddings = tags.embedding.weight.detach().numpy()
-    bias = tags.bias.weight.detach().numpy()[:, 0]
+    bias = tags.bias.weight.detach().numpy()[:, 0].copy()
+    unknown = tags.unknown.numpy()
+    bias[unknown] = bias_of_new(np.delete(bias, unknown))
     return Classifier(
         TorchNetwork(fusion, shape), TagScorer(embeddings, bias, tags.names.numpy(), None)
     )

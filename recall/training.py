@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recall.candidates import CandidateSet, Channel
-from recall.channels import Channels, network_inputs, untrained_mixers
+from recall.channels import Channels, log_share, network_inputs, untrained_mixers
 from recall.classifier import Classifier, Fused, FusionNetwork, TagScorer
 from recall.dataset import MODALITIES, Dataset
 from recall.fitting import fit_mixers, tuned
@@ -221,7 +221,7 @@ def _untrained(
         dims=dims,
         spaces=spaces,
         library=library,
-        prior=np.log((library.counts() + 0.5) / (len(library) + 1)).astype(np.float32),
+        prior=log_share(library.counts(), len(library)),
         sentence=_near(_placed(spaces.sentence, views.sentence, text), text, seed),
         picture=_near(seen.values, np.repeat(numbers, seen.lengths), seed),
         sound=_near(_placed(spaces.sound, views.sound, audio), audio, seed),
@@ -294,7 +294,7 @@ class _Trainer:
         base = self.channels
         labels = self.videos.labels.take(rows)
         counts = np.bincount(labels.values, minlength=len(base.prior))
-        prior = np.log((counts + 0.5) / (len(rows) + 1)).astype(np.float32)
+        prior = log_share(counts, len(rows))
         names = base.bridge.vectors
         trained = train_network(
             self.examples,

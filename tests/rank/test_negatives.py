@@ -47,7 +47,10 @@ def test_the_hard_share_is_fixed(labels: npt.NDArray[np.float64], count: int, sh
     drawn, real = sampler.hard(np.arange(len(labels)), random)
     assert drawn.shape == (len(labels), plan.hard)
     assert plan.hard + plan.random == count
-    assert len(sampler.random(random)) == min(plan.random, labels.shape[1])
+    shared = sampler.random(random)
+    labelled = np.flatnonzero(labels.any(axis=0))
+    assert len(set(shared.tolist())) == min(plan.random, len(labelled))
+    assert np.isin(shared, labelled).all()
     for video in range(len(labels)):
         assert not labels[video, drawn[video][real[video]]].any()
 

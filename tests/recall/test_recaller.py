@@ -107,6 +107,43 @@ def test_a_training_video_never_finds_itself_nor_its_source_mates(trained: Train
         assert not set(videos.component[channels.fused.index.rows]) & set(videos.component[rows])
 
 
+def test_a_training_videos_own_labels_do_not_make_its_tags_commoner(trained: Trained) -> None:
+    videos = trained.recall.videos
+    rows = np.arange(40)
+    batch = trained.recall.recaller.channels.batch(
+        [videos.features(row) for row in rows.tolist()], [None] * 40, videos.component[rows]
+    )
+    merged = trained.recall.recaller.merged(batch)
+    has = np.zeros((len(videos), 60), bool)
+    has[np.repeat(np.arange(len(videos)), videos.labels.lengths), videos.labels.values] = True
+    others = videos.component[:, None] != videos.component[rows[merged.pairs.video]]
+    counts = (has[:, merged.pairs.tag] & others).sum(axis=0)
+    assert merged.hints[:, HINTS.index(Hint.PRIOR)] == pytest.approx(
+        np.log((counts + 0.5) / (len(videos) + 1))
+    )
+    assert (counts < trained.recall.recaller.channels.library.counts()[merged.pairs.tag]).any()
+
+
+def test_a_tag_without_a_label_is_not_learned_to_be_wrong() -> None:
+    used, whole = World.of(30), World.of(60)
+    recaller = train_recall(
+        used.dataset(300),
+        whole.vocabulary,
+        sentences=whole.embed,
+        names=whole.embed,
+        folds=2,
+        recipe=Recipe(epochs=3, batch=64),
+    ).recaller
+    classifier = recaller.channels.classifier
+    assert classifier is not None
+    assert not classifier.tags.embeddings[30:].any()
+    assert classifier.tags.embeddings[:30].any(axis=1).all()
+    random = np.random.default_rng(3)
+    shown = [whole.features([tag, tag - 30], random) for tag in range(30, 60)]
+    found = recaller.candidates(shown, [None] * 30, limit=12)
+    assert np.mean([tag in f.tags for tag, f in zip(range(30, 60), found, strict=True)]) > 0.5
+
+
 def test_what_is_found_out_of_fold_is_like_what_is_found_of_strangers(trained: Trained) -> None:
     videos, test = trained.recall.videos, trained.dataset.of(Split.TEST)
     seen = out_of_fold_candidates(trained.recall, limit=8)
