@@ -31,7 +31,6 @@ from recall.parts import (
     VectorNeighbours,
     WordNeighbours,
     carried,
-    lay_out,
     linear_column,
     name_column,
     network_column,
@@ -46,7 +45,6 @@ from recall.words import WordClassifier
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 MODALITY_OF = {
     Channel.TEXT: Modality.TEXT,
@@ -148,22 +146,6 @@ class Channels:
             columns.append(self.bridge.column(batch, batch.views.bridge[rows], rows))
         return columns
 
-    def laid_out(self, batch: Batch, channel: Channel) -> tuple[Proposals, F32, Mask]:
-        """The channel's pairs and columns, the prior last; see :func:`recall.parts.lay_out`."""
-        return lay_out(
-            self.columns(batch, channel), len(self.prior), lambda pairs: self.priors(batch, pairs)
-        )
-
-    def priors(self, batch: Batch, pairs: Proposals) -> F32:
-        """float32 [P]: the prior of each pair's tag.
-
-        For a labelled video, by the others' labels: a rare tag is one that few *others* have, or
-        none. Else tags without a label would seem never to be right.
-        """
-        if batch.without is None:
-            return self.prior[pairs.tag]
-        return log_share(self.library.counts_without(batch.without, pairs), len(self.library))
-
     def neighbours(
         self, batch: Batch, channel: Channel
     ) -> list[tuple[Neighbours, VectorNeighbours | WordNeighbours]]:
@@ -238,7 +220,7 @@ class Channels:
             Hint.UPLOADER: _looked_up(uploader_column(batch, self.history), pairs, len(self.prior)),
             Hint.BRIDGE: np.where(visual, bridge, np.nan).astype(np.float32),
             Hint.MEANING: np.where(text, meaning, np.nan).astype(np.float32),
-            Hint.PRIOR: self.priors(batch, pairs),
+            Hint.PRIOR: self.prior[pairs.tag],
         }
 
 

@@ -17,7 +17,7 @@ from recall.channels import Channels, untrained_mixers
 from recall.dataset import Dataset
 from recall.library import Library, carry_over
 from recall.mixing import Mixer
-from recall.parts import Batch, Carry, Neighbours
+from recall.parts import Batch, Carry, Neighbours, lay_out
 from recall.proposals import Proposals, align
 from recall.ragged import Ragged
 from recall.recaller import A_CHANNEL, merge_columns, untrained_merge
@@ -128,8 +128,12 @@ def fit_mixers(
     proposed: dict[Channel, list[Proposals]] = {}
     for channel in CHANNELS:
         laid_out = [
-            channels.laid_out(
-                _with_words(channels, batch) if channel is Channel.CLASSIFIER else batch, channel
+            lay_out(
+                channels.columns(
+                    _with_words(channels, batch) if channel is Channel.CLASSIFIER else batch,
+                    channel,
+                ),
+                channels.prior,
             )
             for channels, batch, _ in batches
         ]

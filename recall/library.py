@@ -41,22 +41,6 @@ class Library:
         """int64 [V]: how many videos have each tag."""
         return np.bincount(self.labels.values, minlength=self.width)
 
-    def counts_without(self, component: I32, pairs: Proposals) -> npt.NDArray[np.int64]:
-        """int64 [P]: how many videos have each pair's tag, the pair's own component left out.
-
-        ``component`` int32 [B]: that of each video of a batch.
-        """
-        members = np.flatnonzero(np.isin(self.component, component))
-        at, owner = self.labels.positions(members)
-        held = self.component[members[owner]].astype(np.int64) * self.width + self.labels.values[at]
-        keys, own = np.unique(held, return_counts=True)
-        wanted = component[pairs.video].astype(np.int64) * self.width + pairs.tag
-        counts = self.counts()[pairs.tag]
-        if len(keys):
-            place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            counts = counts - np.where(keys[place] == wanted, own[place], 0)
-        return counts
-
     def added(self, video_id: str, labels: I32, width: int) -> Library:
         """With one more video (of nobody's, sharing nothing) and a vocabulary of ``width`` tags."""
         return Library(

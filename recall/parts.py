@@ -5,7 +5,7 @@ A part gives columns: proposals with one kind of score, and for which videos it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,15 +204,13 @@ def paired_products(left: F32, right: F32, pairs: Proposals, chunk: int = 65_536
     return out
 
 
-def lay_out(
-    columns: Sequence[Column], width: int, prior: Callable[[Proposals], F32]
-) -> tuple[Proposals, F32, Mask]:
-    """Columns side by side, and the pairs' ``prior`` as the last one.
+def lay_out(columns: Sequence[Column], prior: F32) -> tuple[Proposals, F32, Mask]:
+    """Columns side by side, and the tags' ``prior`` [V] as the last one.
 
     Gives the pairs, their scores float32 [P, columns + 1] (NaN where not proposed) and bool, alike,
     where a column was silent for the pair's video.
     """
-    pairs, scores = align([column.proposals for column in columns], width)
+    pairs, scores = align([column.proposals for column in columns], len(prior))
     silent = np.stack([~column.spoke[pairs.video] for column in columns], axis=1)
-    table = np.concatenate([scores, prior(pairs)[:, None]], axis=1)
+    table = np.concatenate([scores, prior[pairs.tag][:, None]], axis=1)
     return pairs, table, np.concatenate([silent, np.zeros((len(pairs), 1), dtype=bool)], axis=1)

@@ -14,7 +14,7 @@ from recall.channels import Channels, silence
 from recall.classifier import Classifier
 from recall.mixing import Mixer
 from recall.names import NameMatcher
-from recall.parts import Batch
+from recall.parts import Batch, lay_out
 from recall.proposals import Proposals, align
 from recall.uploader import UploaderHistory
 from recall.vocabulary import Tag, Vocabulary
@@ -99,7 +99,7 @@ class Recaller:
 
     def channel(self, batch: Batch, channel: Channel) -> Proposals:
         """One channel's candidates, at most 100 a video, with their log odds."""
-        pairs, scores, silent = self.channels.laid_out(batch, channel)
+        pairs, scores, silent = lay_out(self.channels.columns(batch, channel), self.channels.prior)
         pairs = pairs.with_scores(self.mixers[channel](scores, silent))
         return pairs.redirected(self.vocabulary.redirects).strongest(A_CHANNEL)
 

@@ -336,6 +336,7 @@ class _Trainer:
         report("linear", 1.0)
         channels = replace(
             base,
+            prior=prior,
             classifier=classifier,
             fused=near,
             word_classifier=words,
