@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import sys
@@ -61,12 +62,13 @@ def bench_recall(
     bundle: Path, size: Size, threads: int, seed: int, tell: Callable[[str], None]
 ) -> RecallBench:
     """Enlarge the bundle's recaller and search it, one video at a time and in batches of eight."""
-    faiss.omp_set_num_threads(threads)
+    faiss.omp_set_num_threads(os.cpu_count() or 1)  # to build with
     small = load_recaller(open_bundle(bundle).recall, threads)
     videos = videos_like(small, VIDEOS, np.random.default_rng(seed + 1))
     began = perf_counter()
     enlarged = enlarge(small, size, videos, seed, tell)
     built = perf_counter() - began
+    faiss.omp_set_num_threads(threads)
     tell("searches")
     large = enlarged.recaller
     indexes = indexes_of(large.channels)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from consumer.cli.cores import threads_a_call
 from consumer.cli.style import (
     NEW,
     bootstrap_option,
@@ -64,9 +65,7 @@ def encoders(profile: str, threads: int, json_file: Path | None) -> None:
 @bundle_option
 @click.option("--videos", type=click.IntRange(1000), default=100_000, show_default=True)
 @click.option("--tags", type=click.IntRange(100), default=30_000, show_default=True)
-@click.option(
-    "--threads", type=click.IntRange(1), default=2, show_default=True, help="FAISS's own."
-)
+@threads_option
 @seed_option
 @json_option
 def recall(
@@ -80,6 +79,7 @@ def recall(
     Example:
       reeltag bench recall --bundle deploy/starter --videos 1000000 --tags 300000
     """
+    threads_a_call(threads)
     from consumer.bench.enlarged import Size
     from consumer.bench.recall import bench_recall, to_json
 
@@ -178,6 +178,7 @@ def worker(
     Example:
       reeltag bench worker --bundle deploy/starter --bootstrap localhost:9092
     """
+    threads_a_call()
     from tempfile import TemporaryDirectory
 
     from consumer.bench.worker import bench_replay, bench_worker
