@@ -148,6 +148,7 @@ def fit(
     rows = rows[np.diff(labels.indptr)[rows] > 0]
     if not len(rows):
         return towers.eval()
+    labels = _only(labels, rows)
     batch = min(plan.batch, max(8, len(rows) // 4))
     a_epoch = math.ceil(len(rows) / batch)
     heads = max(plan.epochs * a_epoch, plan.fewest_steps)
@@ -222,7 +223,7 @@ class _Trainer:
         progress: Progress,
     ) -> None:
         """``steps`` steps; with a ``frozen_reading`` the small BERT is left as it is."""
-        sampler = Sampler(_only(self.labels, rows), negatives)
+        sampler = Sampler(self.labels, negatives)
         dense, sparse = self._optimisers(frozen_reading is not None)
         rates = [group["lr"] for group in dense.param_groups], sparse.param_groups[0]["lr"]
         loss_of = LOSSES[self.plan.loss]
@@ -334,6 +335,7 @@ def _only(labels: csr_matrix, rows: I64) -> csr_matrix:
     kept[rows] = 1
     found = (diags(kept) @ labels).tocsr()
     found.eliminate_zeros()
+    found.sort_indices()
     return found
 
 

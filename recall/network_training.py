@@ -85,9 +85,9 @@ class Tags(nn.Module):
         self.embedding = nn.Embedding(len(prior), width, sparse=large)
         self.bias = nn.Embedding(len(prior), 1, sparse=large)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        self.unknown = torch.from_numpy(np.setdiff1d(np.arange(len(prior)), known))
+        self.known = known
         with torch.no_grad():
-            self.embedding.weight[self.unknown] = 0
+            self.embedding.weight[np.setdiff1d(np.arange(len(prior)), known)] = 0
             self.bias.weight.copy_(torch.from_numpy(prior)[:, None])
         self.names = torch.from_numpy(np.ascontiguousarray(names))
 
@@ -125,7 +125,7 @@ def train_network(
     fusion = Fusion(shape, recipe.dropout)
     known = np.unique(examples.labels.take(rows).values).astype(np.int64)
     tags = Tags(prior, names, shape.hidden, known)
-    course = _Course(fusion, tags, known, recipe, len(rows))
+    course = _Course(fusion, tags, recipe, len(rows))
     best, best_epoch, kept = -1.0, 0, None
     last = min(stop_after or recipe.epochs, recipe.epochs)
     for epoch in range(1, last + 1):
@@ -149,8 +149,8 @@ def train_network(
 class _Course:
     """One training's optimisers and their schedule: a short rise, then a cosine down to nothing."""
 
-    def __init__(self, fusion: Fusion, tags: Tags, known: I64, recipe: Recipe, count: int) -> None:
-        self.fusion, self.tags, self.known, self.recipe = fusion, tags, known, recipe
+    def __init__(self, fusion: Fusion, tags: Tags, recipe: Recipe, count: int) -> None:
+        self.fusion, self.tags, self.recipe = fusion, tags, recipe
         self.steps = max(1, math.ceil(count / recipe.batch))
         self._taken = 0
         large = len(tags.bias.weight) > ALL_TAGS_UP_TO
@@ -166,7 +166,7 @@ class _Course:
         """One step on one batch."""
         recipe = self.recipe
         used = _drop_modalities(examples.used, recipe.modality_dropout, random)
-        columns, weight = _columns(examples.labels, self.known, recipe.negatives, random)
+        columns, weight = _columns(examples.labels, self.tags.known, recipe.negatives, random)
         labels = torch.from_numpy(_dense(examples.labels, columns))
         inputs = (torch.from_numpy(x * used[:, m : m + 1]) for m, x in enumerate(examples.inputs))
         hidden, query, fused, _ = self.fusion(*inputs, torch.from_numpy(used))
@@ -234,9 +234,9 @@ def _classifier(fusion: Fusion, tags: Tags, shape: Shape) -> Classifier:
     """The network as it serves; a tag that no video is labelled with has its name alone."""
     fusion.eval()
     embeddings = tags.embedding.weight.detach().numpy()
-    bias = tags.bias.weight.detach().numpy()[:, 0].copy()
-    unknown = tags.unknown.numpy()
-    bias[unknown] = bias_of_new(np.delete(bias, unknown))
+    learned = tags.bias.weight.detach().numpy()[tags.known, 0]
+    bias = np.full(len(embeddings), bias_of_new(learned), dtype=np.float32)
+    bias[tags.known] = learned
     return Classifier(
         TorchNetwork(fusion, shape), TagScorer(embeddings, bias, tags.names.numpy(), None)
     )

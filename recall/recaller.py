@@ -194,7 +194,7 @@ class Recaller:
 def _expected(channels: Channels) -> float:
     """The prior of a tag that nobody has used yet: a usual tag's.
 
-    Not that of tags without a labelled video: mixers have learned that those are never right.
+    Who adds a tag means to use it; of a vocabulary's tags without a labelled video nobody did.
     """
     used = channels.prior[channels.library.counts() > 0]
     return float(np.median(used if len(used) else channels.prior)) if len(channels.prior) else 0.0

@@ -121,9 +121,11 @@ def test_how_common_a_tag_is_says_nothing_of_a_training_videos_own_labels(
             assert np.array_equal(told, shares[found[row].tags])
 
 
-def test_a_tag_without_a_label_is_not_learned_to_be_wrong() -> None:
-    used, whole = World.of(30), World.of(60)
-    recaller = train_recall(
+@pytest.fixture(scope="module")
+def half_labelled(trained: Trained) -> Recaller:
+    """Of the world's 60 tags, only the first 30 have labelled videos."""
+    used, whole = World.of(30), trained.world
+    return train_recall(
         used.dataset(300),
         whole.vocabulary,
         sentences=whole.embed,
@@ -131,6 +133,12 @@ def test_a_tag_without_a_label_is_not_learned_to_be_wrong() -> None:
         folds=2,
         recipe=Recipe(epochs=3, batch=64),
     ).recaller
+
+
+def test_a_tag_without_a_label_is_not_learned_to_be_wrong(
+    trained: Trained, half_labelled: Recaller
+) -> None:
+    recaller, whole = half_labelled, trained.world
     classifier = recaller.channels.classifier
     assert classifier is not None
     assert not classifier.tags.embeddings[30:].any()
@@ -301,18 +309,9 @@ def test_a_tag_known_by_its_name_alone_is_found_by_words_and_by_pictures(
 
 
 def test_a_new_tag_is_expected_as_often_as_a_usual_one_not_as_tags_without_labels(
-    trained: Trained,
+    half_labelled: Recaller,
 ) -> None:
-    used, whole = World.of(30), trained.world
-    bare = Recipe(epochs=1, batch=64)
-    recaller = train_recall(
-        used.dataset(120),
-        whole.vocabulary,
-        sentences=whole.embed,
-        names=whole.embed,
-        folds=2,
-        recipe=bare,
-    ).recaller
+    recaller = half_labelled
     tag = World.of(61).vocabulary.tags[60]
     vector = World.of(61).embed([tag.name])[0]
     prior = recaller.with_tag(tag, vector, vector).channels.prior
