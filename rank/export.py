@@ -20,6 +20,7 @@ from rank.fitting import tag_vectors
 from rank.inputs import Shape, pack
 from rank.ranker import META, NAME_PROJECTION, TAG_VECTORS, TOWER
 from rank.tower import Towers
+from recall.notes import without_notes
 from recall.rounding import halved, round_large
 
 OPSET = 17
@@ -64,8 +65,4 @@ def _graph(towers: Towers, shape: Shape) -> onnx.ModelProto:
             dynamic_axes=axes,
             opset_version=OPSET,
         )
-        model = onnx.load(path)
-    model.doc_string = ""
-    for node in model.graph.node:
-        node.doc_string = ""
-    return model
+        return without_notes(onnx.load(path))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recall.classifier import INPUTS, OUTPUTS, Fused
+from recall.notes import without_notes
 from recall.rounding import halved, round_large
 
 F32 = npt.NDArray[np.float32]
@@ -146,4 +147,5 @@ def export(network: Fusion, shape: Shape) -> bytes:
         )
     if program is None:
         raise RuntimeError("torch gave no ONNX program")
-    return bytes(halved(program.model_proto).SerializeToString(deterministic=True))
+    model = halved(without_notes(program.model_proto))
+    return bytes(model.SerializeToString(deterministic=True))

@@ -368,6 +368,12 @@ def test_training_twice_gives_the_same(trained: Trained) -> None:
         assert np.array_equal(a.scores, b.scores, equal_nan=True)
 
 
+def test_the_network_does_not_say_where_it_was_made(trained: Trained) -> None:
+    classifier = trained.recall.recaller.channels.classifier
+    assert classifier is not None
+    assert str(Path(__file__).parents[2]).encode() not in classifier.network.model
+
+
 def test_the_cut_follows_the_size_of_the_vocabulary() -> None:
     assert [most_candidates(size) for size in (10, 400, 2000, 300_000)] == [1, 20, 100, 300]
 
