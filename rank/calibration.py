@@ -1,4 +1,4 @@
-"""Calibration: a logit as a probability that holds, fitted on validation videos.
+"""Calibration: a logit as a probability that holds, fitted on videos that the logits never saw.
 
 Platt's two numbers where positives are few, and otherwise a rising broken line through the share of
 right answers in bins of equal mass (isotonic, by pooling adjacent violators), kept strictly rising
@@ -22,6 +22,9 @@ Bools = npt.NDArray[np.bool_]
 ENOUGH_FOR_BINS = 400  # positives
 A_BIN = 60  # positives, about
 STEP = 1e-6  # least rise between two bins
+SLOPE = 1.15
+"""So much may a plateau rise. On four corpora with and without hidden labels, all that the product
+knows gives 1.05 to 1.10, single channels 1.18 and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +102,16 @@ def label_frequency(probabilities: F64, labelled: Bools) -> float:
 
     Where the labels miss tags at random, even the most certain candidates are labelled only c of
     the time, and ever better evidence doesn't raise that: the curve has a plateau. c is the share
-    of labelled ones among the most certain. No plateau (the top hundredth is clearly better than
-    the top twentieth) means that there is nothing to correct, and gives 1.
+    of labelled ones among the most certain fifth (of as many as are labelled). If these are better
+    than the most certain half by more than SLOPE, there is no plateau, so nothing says that labels
+    are missing, and c is 1.
     """
     order = np.argsort(-probabilities, kind="stable")
     true_mass = int(labelled.sum())
-    narrow, wide = max(20, true_mass // 20), max(60, true_mass // 5)
-    if len(order) < wide or true_mass < 200:
+    if true_mass < 200:
         return 1.0
-    top, more = labelled[order[:narrow]].mean(), labelled[order[:wide]].mean()
-    spread = 2 * np.sqrt(more * (1 - more) / narrow)
-    if top > more + spread:
-        return 1.0
-    return float(min(1.0, labelled[order[:wide]].mean()))
+    fifth, half = (float(labelled[order[: true_mass // part]].mean()) for part in (5, 2))
+    return fifth if fifth <= SLOPE * half else 1.0
 
 
 def sigmoid(x: F64) -> F64:

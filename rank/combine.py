@@ -1,9 +1,9 @@
 """The last, simple stage: what the channels, the hints and the ranker say, as one logit.
 
-The mean of two models: a ridge logistic regression on bounded transforms of the columns, which
-holds up on a handful of videos, and gradient-boosted trees, which are better on many. The trees
-look at the company of a candidate too: what tags go with it, and how likely the regression finds
-those (``rank.together``).
+A weighted mean of two models: a ridge logistic regression on bounded transforms of the columns,
+which holds up on a handful of videos, and gradient-boosted trees, which are better on many. The
+trees look at the company of a candidate too: what tags go with it, and how likely the regression
+finds those (``rank.together``).
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class CombinePlan:
     rate: float = 0.07
     leaf: int = 30
     ridge: float = 0.1
-    share: float = 0.5
+    share: float = 0.75
     many: int = 10_000
 
 

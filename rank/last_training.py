@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from recall.ragged import Ragged
 F64 = npt.NDArray[np.float64]
 
 MOST_ROWS = 600_000  # candidates that settle the last stage well enough
-FEWEST_RIGHT = 60  # labelled validation candidates below which training videos calibrate
+ENOUGH_RIGHT = 2_000  # labelled validation candidates below which training videos calibrate too
+FEWEST_RIGHT = 60  # and below which they choose thresholds too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +49,16 @@ def examples_of(
     )
 
 
+def both(first: Examples, second: Examples) -> Examples:
+    """The candidates of ``first``, then those of ``second``."""
+    return Examples(
+        np.concatenate([first.rows, second.rows]),
+        np.concatenate([first.labelled, second.labelled]),
+        np.concatenate([first.tags, second.tags]),
+        np.concatenate([first.video, second.video]),
+    )
+
+
 def sample(videos: Dataset, candidates: Sequence[CandidateSet], *, seed: int) -> I64:
     """As many videos, drawn at random, as give at most MOST_ROWS candidates; in their order."""
     order = np.random.default_rng(seed).permutation(len(videos))
@@ -70,25 +81,24 @@ def train_last(
 
     ``training_labels`` and ``training_components``: of each video number in ``training``, its tags
     and its component. ``videos``: how many validation videos there are. Where validation has too
-    little to say, the training videos' cross-fitted logits calibrate instead.
+    little to say, so do the training videos, by cross-fitted logits.
     """
     combiner = combining.fit(training, training_labels, training_components, plan, seed=seed)
     judged, count = validation, videos
     logits = combiner(validation.rows, validation.tags, validation.video)
-    if validation.labelled.sum() < FEWEST_RIGHT:
+    right = int(validation.labelled.sum())
+    known, seen = validation.labelled, logits
+    if right < ENOUGH_RIGHT:
         held = combining.cross_fit(
             training, training_labels, training_components, plan, folds=5, seed=seed
         )
-        judged = Examples(
-            np.concatenate([validation.rows, training.rows]),
-            np.concatenate([validation.labelled, training.labelled]),
-            np.concatenate([validation.tags, training.tags]),
-            np.concatenate([validation.video, training.video + videos]),
-        )
-        logits = np.concatenate([logits, held])
+        known, seen = np.concatenate([known, training.labelled]), np.concatenate([seen, held])
+    if right < FEWEST_RIGHT:
+        strangers = replace(training, video=training.video + videos)
+        judged, logits = both(validation, strangers), seen
         count = videos + len(np.unique(training.video))
-    plain = calibration.fit(logits, judged.labelled)
-    frequency = calibration.label_frequency(plain(logits), judged.labelled)
+    plain = calibration.fit(seen, known)
+    frequency = calibration.label_frequency(plain(seen), known)
     fitted = calibration.Calibration(plain.at, plain.gives, frequency)
     scores = fitted(logits)
     threshold = for_tags_per_video(scores, count)

@@ -17,7 +17,7 @@ pytest.importorskip("sklearn")
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from encoders.features import Features, Modality, State, Words
-from rank import calibration, combining, threshold
+from rank import calibration, combining, last_training, threshold
 from rank.columns import COLUMNS, RISING, below_best, columns, places
 from rank.combine import Combiner
 from rank.together import COMPANY
@@ -176,6 +176,28 @@ def test_cross_fitting_never_scores_what_it_trained_on() -> None:
     assert abs(gap) < 0.1 < own[noise.labelled].mean() - own[~noise.labelled].mean()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_few_validation_videos_do_not_settle_calibration(seed: int) -> None:
+    """With thirty of them, training videos say what the scores mean on new ones."""
+    training, validation, fresh = (
+        examples(count, seed=3 * seed + place) for place, count in enumerate((20_000, 600, 20_000))
+    )
+    stage = last_training.train_last(
+        training,
+        labels_of(training),
+        np.arange(1000),
+        validation,
+        30,
+        combining.CombinePlan(),
+        seed=0,
+    )
+    scores = stage.operating.calibration(logits(stage.combiner, fresh))
+    parts = np.array_split(np.argsort(scores), 10)
+    gaps = [abs(scores[part].mean() - fresh.labelled[part].mean()) for part in parts]
+    assert np.mean(gaps) < 0.015
+    assert stage.validation.videos == 30
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 100), st.sampled_from([300, 6000]), st.sampled_from([0.6, 1.0]))
 def test_calibration_keeps_the_order(seed: int, count: int, frequency: float) -> None:
@@ -210,6 +232,25 @@ def test_the_label_frequency_is_read_off_the_plateau() -> None:
     hidden = true & (random.random(len(chance)) < 0.7)
     assert calibration.label_frequency(chance * 0.7, hidden) == pytest.approx(0.7, abs=0.05)
     assert calibration.label_frequency(chance, true) > 0.95
+
+
+@pytest.mark.parametrize("frequency", [0.4, 0.7, 1.0])
+def test_a_plateau_that_still_rises_a_little_is_one(frequency: float) -> None:
+    """Of the most certain a hundredth is wrong, of those behind them a twentieth."""
+    place = np.arange(200_000) / 200_000
+    chance = np.clip(0.99 - 2 * place, 0.01, 1)
+    labelled = np.random.default_rng(6).random(len(place)) < chance * frequency
+    found = calibration.label_frequency(chance * frequency, labelled)
+    assert found == pytest.approx(frequency, rel=0.06)
+
+
+def test_a_slope_is_no_plateau() -> None:
+    """Where the most certain are right 0.85 of the time and those behind them ever less often,
+    nothing says that labels are missing."""
+    place = np.arange(40_000) / 40_000
+    chance = 0.85 * np.exp(-25 * place)
+    labelled = np.random.default_rng(7).random(len(place)) < chance
+    assert calibration.label_frequency(chance, labelled) == 1.0
 
 
 def test_the_threshold_gives_the_wanted_tags_per_video() -> None:
