@@ -23,12 +23,13 @@ from rank.metrics import Scored
 from rank.ranker_table import PARTS_OF, Arena, averaged, deprived
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.training import Trained
+from rank.training import Trained, learned_from
 from rank.variants import Ground
 from recall.candidates import CHANNELS, Channel, Hint
-from recall.splits import Split
+from recall.ragged import Ragged
 
 Bools = npt.NDArray[np.bool_]
+I64 = npt.NDArray[np.int64]
 
 MOST_ROWS = 150_000  # candidates that the last stage is fitted on, with and without
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -42,15 +43,20 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What the last stage learns from and is judged on."""
+    """What the last stage learns from and is judged on.
+
+    ``labels`` and ``components``: of each video number in ``training``, its tags and its component.
+    """
 
     training: Examples
     test: Examples
+    labels: Ragged[np.int32]
+    components: I64
 
 
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     """The candidates of training videos as if never seen, at most 150,000, and of test videos."""
-    training = ground.dataset.of(Split.TRAIN)
+    training = learned_from(ground.dataset, trained.recall)
     sets = candidate_file.load(trained.recall / "train.npz")
     ends = np.cumsum([len(item.tags) for item in sets])
     logits = np.split(np.load(trained.ranker / "logits.npy"), ends[:-1])
@@ -66,6 +72,8 @@ def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
         last_training.examples_of(
             ground.test, found, tagger.ranker.logits(features, found), everything
         ),
+        training.labels,
+        training.component.astype(np.int64),
     )
 
 
@@ -92,9 +100,7 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
 
 def refitted(ground: Ground, stage: Stage, plan: CombinePlan) -> Scored:
     """The test candidates by a last stage of their own."""
-    training = ground.dataset.of(Split.TRAIN)
-    components = training.component.astype(np.int64)
-    combiner = combining.fit(stage.training, training.labels, components, plan, seed=0)
+    combiner = combining.fit(stage.training, stage.labels, stage.components, plan, seed=0)
     test = stage.test
     logits = combiner(test.rows, test.tags, test.video)
     right = [
@@ -120,7 +126,7 @@ def without_columns(stage: Stage, names: Sequence[str]) -> Stage:
         rows[:, places] = np.nan
         return replace(examples, rows=rows)
 
-    return Stage(blind(stage.training), blind(stage.test))
+    return replace(stage, training=blind(stage.training), test=blind(stage.test))
 
 
 def without_channel(stage: Stage, channel: Channel) -> Stage:
@@ -134,7 +140,8 @@ def without_channel(stage: Stage, channel: Channel) -> Stage:
         rows[:, count] -= ~np.isnan(rows[:, own])
         return replace(left, rows=rows)
 
-    return without_columns(Stage(proposed(stage.training), proposed(stage.test)), (channel.value,))
+    left = replace(stage, training=proposed(stage.training), test=proposed(stage.test))
+    return without_columns(left, (channel.value,))
 
 
 def missing_modality(ground: Ground, tagger: Tagger, bootstrap: Bootstrap) -> list[Row]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from encoders.access import Access
@@ -65,7 +66,6 @@ class Gathering:
             done += count
             progress("features", done, len(rows))
 
-        found: list[tuple[LabelledVideo, Features]] = []
         unread: list[Unread] = []
         results = extract(
             rows,
@@ -77,18 +77,24 @@ class Gathering:
             weights_dir=self.weights_dir,
             progress=advance,
         )
-        for video, (_, result) in zip(videos, results, strict=True):
-            if isinstance(result, MediaError):
-                unread.append(Unread(video.video_id, str(result)))
-            else:
-                found.append((video, result))
-        if not found:
-            first = f"; the first: {unread[0].reason}" if unread else ""
+
+        def readable() -> Iterator[tuple[LabelledVideo, Features]]:
+            for video, (_, result) in zip(videos, results, strict=True):
+                if isinstance(result, MediaError):
+                    unread.append(Unread(video.video_id, str(result)))
+                else:
+                    yield video, result
+
+        found = readable()
+        first = next(found, None)
+        if first is None:
+            reason = f"; the first: {unread[0].reason}" if unread else ""
             raise CorpusError(
-                f"none of the {len(rows)} videos could be read{first}; check the URIs, and that "
+                f"none of the {len(rows)} videos could be read{reason}; check the URIs, and that "
                 "the files lie under the corpus's folder"
             )
-        return Gathered(pack(found), tuple(unread))
+        dataset = pack(chain([first], found))
+        return Gathered(dataset, tuple(unread))
 
     def stills(self, corpus: Corpus, video_ids: Collection[str]) -> Stills:
         """Small pictures of some videos of a corpus."""

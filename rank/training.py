@@ -56,6 +56,7 @@ from recall.storage import load_recaller, save_recaller
 from recall.training import out_of_fold_candidates, train_recall
 
 FOLDS = 3
+ROWS = "rows.npy"  # in the stage recall: which training videos those after it learn from
 STAGES_VERSION = 7  # raise when a stage's files change
 
 
@@ -63,11 +64,14 @@ STAGES_VERSION = 7  # raise when a stage's files change
 class Plan:
     """All that shapes a training beside the corpus and the seed.
 
-    ``threads``: torch's own. Fixed, not the machine's, since the order of sums depends on it.
+    ``ranked``: the ranker and the last stage learn from so many training videos, drawn at random;
+    recall learns from all of them. ``threads``: torch's own. Fixed, not the machine's, since the
+    order of sums depends on it.
     """
 
     ranker: RankerPlan = field(default_factory=RankerPlan)
     last: CombinePlan = field(default_factory=CombinePlan)
+    ranked: int = 50_000
     threads: int = 2
 
 
@@ -121,11 +125,13 @@ def train(
         sorted(item.video_id for item in gathered.unread),
         seed,
         plan.ranker,
+        plan.ranked,
         plan.threads,
     )
     torch.set_num_threads(plan.threads)
     recall = stages.folder(
-        "recall", lambda folder: _recall(dataset, corpus, encoders, folder, seed, progress)
+        "recall",
+        lambda folder: _recall(dataset, corpus, encoders, plan.ranked, folder, seed, progress),
     )
     ranker = stages.folder(
         "ranker",
@@ -185,6 +191,7 @@ def _recall(
     dataset: Dataset,
     corpus: Corpus,
     encoders: Encoders,
+    ranked: int,
     folder: Path,
     seed: int,
     progress: Progress,
@@ -204,9 +211,16 @@ def _recall(
     )
     save_recaller(trained.recaller, folder / RECALL)
     recaller = load_recaller(folder / RECALL)
-    candidate_file.save(folder / "train.npz", out_of_fold_candidates(trained))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(trained.videos))[:ranked])
+    np.save(folder / ROWS, rows)
+    candidate_file.save(folder / "train.npz", out_of_fold_candidates(trained, rows))
     candidate_file.save(folder / "val.npz", candidates_of(recaller, dataset.of(Split.VAL)))
-    np.save(folder / "fold.npy", trained.fold)
+    np.save(folder / "fold.npy", trained.fold[rows])
+
+
+def learned_from(dataset: Dataset, recall: Path) -> Dataset:
+    """The training videos whose candidates the stage ``recall`` keeps, in their order."""
+    return dataset.of(Split.TRAIN).take(np.load(recall / ROWS))
 
 
 def candidates_of(recaller: Recaller, videos: Dataset) -> list[CandidateSet]:
@@ -232,7 +246,7 @@ def _ranker(
         words,
     )
     trained = train_ranker(
-        dataset.of(Split.TRAIN),
+        learned_from(dataset, recall),
         candidate_file.load(recall / "train.npz"),
         np.load(recall / "fold.npy"),
         parts,
@@ -253,7 +267,7 @@ def _last(
     folder: Path,
     seed: int,
 ) -> None:
-    training, validation = dataset.of(Split.TRAIN), dataset.of(Split.VAL)
+    training, validation = learned_from(dataset, recall), dataset.of(Split.VAL)
     candidates = candidate_file.load(recall / "train.npz")
     ends = np.cumsum([len(item.tags) for item in candidates])
     logits: list[F32] = np.split(np.load(ranker / "logits.npy"), ends[:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Generic
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,8 @@ import numpy.typing as npt
 from encoders.errors import CorpusError
 from encoders.features import F32, I64, Features, Modality, State, Words
 from recall.corpus import LabelledVideo
-from recall.large import gathered
-from recall.ragged import Ragged
+from recall.large import Growing, gathered, large
+from recall.ragged import Ragged, Value
 from recall.splits import SPLITS, Split
 
 I32 = npt.NDArray[np.int32]
@@ -180,45 +181,90 @@ class Dataset:
 def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
     """Pack labelled videos and their features; what a video lacks becomes zeros.
 
-    Raises CorpusError where there is no video, or where two videos' arrays differ in width.
+    They are taken one after another, and none is kept: what is large goes into files. Raises
+    CorpusError where there is no video, or where two videos' arrays differ in width.
     """
-    pairs = list(videos)
-    if not pairs:
+    labelled: list[LabelledVideo] = []
+    words: list[Words] = []
+    states: list[list[int]] = []
+    sentence, bridge, frames, audio = (_Lists(np.float32) for _ in range(4))
+    tokens = _Lists(np.int64)
+    try:
+        for video, features in videos:
+            labelled.append(video)
+            words.append(features.words)
+            states.append([STATES.index(features.states[modality]) for modality in MODALITIES])
+            sentence.add(
+                features.sentence if features.sentence is None else features.sentence[None]
+            )
+            bridge.add(features.bridge if features.bridge is None else features.bridge[None])
+            frames.add(features.frames)
+            audio.add(features.audio)
+            tokens.add(features.tokens)
+    except ValueError as error:
+        raise CorpusError(
+            f"features of different profiles can't be mixed ({error}); clear the cache"
+        ) from error
+    if not labelled:
         raise CorpusError(
             "no video could be encoded; see the reasons listed for each, and check the URIs"
         )
     uploaders: dict[str, int] = {}
     uploader = [
         NO_UPLOADER
-        if v.uploader_id is None
-        else uploaders.setdefault(v.uploader_id, len(uploaders))
-        for v, _ in pairs
+        if video.uploader_id is None
+        else uploaders.setdefault(video.uploader_id, len(uploaders))
+        for video in labelled
     ]
-    try:
-        return Dataset(
-            video_ids=tuple(v.video_id for v, _ in pairs),
-            words=tuple(f.words for _, f in pairs),
-            uploaders=tuple(uploaders),
-            sentence=_rows([f.sentence for _, f in pairs]),
-            bridge=_rows([f.bridge for _, f in pairs]),
-            frames=_ragged_rows([f.frames for _, f in pairs]),
-            audio=_ragged_rows([f.audio for _, f in pairs]),
-            tokens=Ragged.of([_ids(f.tokens) for _, f in pairs], np.int64),
-            states=np.asarray(
-                [[STATES.index(f.states[m]) for m in MODALITIES] for _, f in pairs], dtype=np.uint8
-            ),
-            labels=Ragged.of(
-                [np.asarray(v.tags.labels, dtype=np.int32) for v, _ in pairs], np.int32
-            ),
-            outside=np.asarray([v.tags.outside for v, _ in pairs], dtype=np.int32),
-            uploader=np.asarray(uploader, dtype=np.int32),
-            component=np.asarray([v.component for v, _ in pairs], dtype=np.int32),
-            split=np.asarray([SPLITS.index(v.split) for v, _ in pairs], dtype=np.uint8),
-        )
-    except ValueError as error:
-        raise CorpusError(
-            f"features of different profiles can't be mixed ({error}); clear the cache"
-        ) from error
+    return Dataset(
+        video_ids=tuple(video.video_id for video in labelled),
+        words=tuple(words),
+        uploaders=tuple(uploaders),
+        sentence=sentence.one_each(),
+        bridge=bridge.one_each(),
+        frames=frames.packed(0),
+        audio=audio.packed(0),
+        tokens=tokens.packed(),
+        states=np.asarray(states, dtype=np.uint8),
+        labels=Ragged.of(
+            [np.asarray(video.tags.labels, dtype=np.int32) for video in labelled], np.int32
+        ),
+        outside=np.asarray([video.tags.outside for video in labelled], dtype=np.int32),
+        uploader=np.asarray(uploader, dtype=np.int32),
+        component=np.asarray([video.component for video in labelled], dtype=np.int32),
+        split=np.asarray([SPLITS.index(video.split) for video in labelled], dtype=np.uint8),
+    )
+
+
+class _Lists(Generic[Value]):
+    """A list of rows from each video, of the first row's width; None is an empty list."""
+
+    def __init__(self, dtype: type[Value]) -> None:
+        self._dtype = dtype
+        self._lengths: list[int] = []
+        self._values: Growing[Value] | None = None
+
+    def add(self, rows: npt.NDArray[Value] | None) -> None:
+        self._lengths.append(0 if rows is None else len(rows))
+        if rows is not None:
+            if self._values is None:
+                self._values = Growing(rows.shape[1:], self._dtype)
+            self._values.extend(rows)
+
+    def packed(self, *no_row: int) -> Ragged[Value]:
+        """``no_row``: a row's shape where no video has one."""
+        none = np.zeros((0, *no_row), self._dtype)
+        values = none if self._values is None else self._values.whole()
+        starts = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)
+        return Ragged(values, starts)
+
+    def one_each(self) -> npt.NDArray[Value]:
+        """[N, D]: of lists of one row at most, zeros for an empty one."""
+        lists = self.packed(0)
+        out = large((len(lists), *lists.values.shape[1:]), self._dtype)
+        out[lists.lengths == 0] = 0
+        out[lists.lengths > 0] = lists.values
+        return out
 
 
 def _taken(lists: Ragged[np.float32], at: I64) -> Ragged[np.float32]:
@@ -227,22 +273,3 @@ def _taken(lists: Ragged[np.float32], at: I64) -> Ragged[np.float32]:
     starts = np.zeros(len(at) + 1, dtype=np.int64)
     np.cumsum(lists.lengths[at], out=starts[1:])
     return Ragged(gathered(lists.values, places), starts)
-
-
-def _rows(found: Sequence[F32 | None]) -> F32:
-    width = next((row.shape[0] for row in found if row is not None), 0)
-    packed = np.zeros((len(found), width), dtype=np.float32)
-    for number, row in enumerate(found):
-        if row is not None:
-            packed[number] = row
-    return packed
-
-
-def _ragged_rows(found: Sequence[F32 | None]) -> Ragged[np.float32]:
-    width = next((rows.shape[1] for rows in found if rows is not None), 0)
-    none = np.zeros((0, width), dtype=np.float32)
-    return Ragged.of([none if rows is None else rows for rows in found], np.float32, none)
-
-
-def _ids(tokens: I64 | None) -> I64:
-    return np.zeros(0, dtype=np.int64) if tokens is None else tokens

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from tempfile import TemporaryFile
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,39 @@ def large(shape: tuple[int, ...], dtype: type[Item]) -> npt.NDArray[Item]:
         return np.empty(shape, dtype=dtype)
     with TemporaryFile() as file:
         return np.asarray(np.memmap(file, dtype=dtype, mode="w+", shape=shape))
+
+
+def laid_down(rows: npt.NDArray[Item]) -> npt.NDArray[Item]:
+    """The same values; where they are large, in a file."""
+    out = large(rows.shape, rows.dtype.type)
+    out[...] = rows
+    return out
+
+
+class Growing(Generic[Item]):
+    """An array [N, ...] of rows that come one after another, nobody knows how many."""
+
+    def __init__(self, row: tuple[int, ...], dtype: type[Item]) -> None:
+        self._count = 0
+        self._rows = large((AT_ONCE, *row), dtype)
+
+    def extend(self, rows: npt.NDArray[Item]) -> None:
+        """Add rows [n, ...]; raises ValueError where they are of another width."""
+        row = self._rows.shape[1:]
+        if rows.shape[1:] != row:
+            raise ValueError(f"a row of {rows.shape[1:]} beside rows of {row}")
+        end = self._count + len(rows)
+        if end > len(self._rows):
+            wider = large((2 * end, *row), self._rows.dtype.type)
+            for part in parts(self._count):
+                wider[part] = self._rows[part]
+            self._rows = wider
+        self._rows[self._count : end] = rows
+        self._count = end
+
+    def whole(self) -> npt.NDArray[Item]:
+        """All rows so far; in a file where they are large."""
+        return self._rows[: self._count]
 
 
 def parts(count: int, at_once: int = AT_ONCE) -> Iterator[slice]:

@@ -15,7 +15,7 @@ from recall.classifier import Classifier, Fused, FusionNetwork, TagScorer
 from recall.dataset import MODALITIES, Dataset
 from recall.fitting import fit_mixers, tuned
 from recall.index import VectorIndex
-from recall.large import large, parts
+from recall.large import laid_down, large, parts
 from recall.library import Library
 from recall.linear import joined
 from recall.linear_training import train_linear
@@ -130,29 +130,33 @@ def train_recall(
 
 
 def out_of_fold_candidates(
-    trained: TrainedRecall, *, limit: int | None = None, report: Report = lambda _w, _s: None
+    trained: TrainedRecall,
+    rows: I64 | None = None,
+    *,
+    limit: int | None = None,
+    report: Report = lambda _w, _s: None,
 ) -> list[CandidateSet]:
-    """The candidates of each training video, as if it had never been seen.
+    """The candidates of training videos (those at ``rows``), as if they had never been seen.
 
-    Models come from folds without it; neighbours and the uploader's history leave out the video
-    itself and all that share source material with it.
+    Models come from folds without a video; neighbours and the uploader's history leave out the
+    video itself and all that share source material with it.
     """
     videos, uploaders = trained.videos, trained.videos.uploader_ids()
-    found: list[CandidateSet | None] = [None] * len(videos)
+    chosen = np.arange(len(videos)) if rows is None else rows
+    found: dict[int, CandidateSet] = {}
     for number, recaller in enumerate(trained.out_of_fold):
-        rows = np.flatnonzero(trained.fold == number)
-        for start in range(0, len(rows), 256):
-            part = rows[start : start + 256]
+        own = chosen[trained.fold[chosen] == number]
+        for start in range(0, len(own), 256):
+            part = own[start : start + 256]
             sets = recaller.candidates(
                 [videos.features(row) for row in part.tolist()],
                 [uploaders[row] for row in part.tolist()],
                 limit=limit,
                 without=videos.component[part],
             )
-            for row, candidates in zip(part.tolist(), sets, strict=True):
-                found[row] = candidates
+            found.update(zip(part.tolist(), sets, strict=True))
         report("candidates", (number + 1) / len(trained.out_of_fold))
-    return [candidates for candidates in found if candidates is not None]
+    return [found[row] for row in chosen.tolist()]
 
 
 def _share(report: Report, part: int, parts: int) -> Report:
@@ -228,8 +232,12 @@ def _untrained(
         fused=None,
         words=WordNeighbours(words, Carry()),
         matcher=NameMatcher(vocabulary),
-        meaning=NameSearch.build(name_vectors(vocabulary, sentences), queries=said, seed=seed),
-        bridge=NameSearch.build(name_vectors(vocabulary, names), queries=shown, seed=seed),
+        meaning=NameSearch.build(
+            laid_down(name_vectors(vocabulary, sentences)), queries=said, seed=seed
+        ),
+        bridge=NameSearch.build(
+            laid_down(name_vectors(vocabulary, names)), queries=shown, seed=seed
+        ),
         history=UploaderHistory(library),
         classifier=None,
         word_classifier=None,
@@ -312,7 +320,9 @@ class _Trainer:
         some = self._fused(classifier, _some(known, _VIDEOS_TO_SEARCH_FOR))
         classifier = replace(
             classifier,
-            tags=TagScorer.build(tags.embeddings, tags.bias, names, some, seed=self.seed),
+            tags=TagScorer.build(
+                laid_down(tags.embeddings), tags.bias, names, some, seed=self.seed
+            ),
         )
         fused = by_parts(len(known), lambda part: self._fused(classifier, known[part]).fused)
         near = _near(fused, known, self.seed)

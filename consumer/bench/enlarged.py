@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from consumer.bench.videos import indexes_of, queries_of, shifted, vectors_of, videos_like
 from encoders.features import Features
-from recall.channels import Channels
+from recall.channels import Channels, log_share
 from recall.classifier import Classifier, TagScorer
 from recall.index import VectorIndex
 from recall.library import NO_UPLOADER, Library
@@ -113,7 +113,7 @@ def enlarge(
     tell(f"vocabulary of {size.tags:,} tags")
     vocabulary = _vocabulary(recaller.vocabulary, size.tags)
     library = _library(old.library, copy_of, base, size, random)
-    prior = np.log((library.counts() + 1) / (size.videos + 1)).astype(np.float32)
+    prior = log_share(library.counts(), size.videos)
     linear = _projected(old.linear, size.tags, random)
     builder = _Builder(queries_of(replace(old, linear=linear), videos), tell)
     tag_of = np.arange(size.tags) % base

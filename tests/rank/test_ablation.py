@@ -14,6 +14,7 @@ from rank.fitting import prepare
 from rank.ranker_table import averaged, deprived
 from rank.tower import TowerSize
 from recall.candidates import CHANNELS, Channel
+from recall.ragged import Ragged
 from tests.rank.worlds import SHAPE, silent, world
 
 pytestmark = pytest.mark.train
@@ -32,7 +33,7 @@ def stage() -> Stage:
         rows[row, COLUMNS.index("channels")] = len(channels)
     tags, video = np.arange(3, dtype=np.int32), np.zeros(3, np.int64)
     examples = Examples(rows, np.array([True, False, True]), tags, video)
-    return Stage(examples, examples)
+    return Stage(examples, examples, Ragged.of([tags], np.int32), np.zeros(1, np.int64))
 
 
 def test_a_channel_goes_with_its_columns_its_count_and_what_only_it_proposed() -> None:

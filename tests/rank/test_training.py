@@ -28,7 +28,8 @@ from rank.ranker_training import RankerPlan
 from rank.systems import System
 from rank.tagger import Tagger
 from rank.tower import TowerSize
-from rank.training import Plan, Trained, train
+from rank.training import Plan, Trained, learned_from, train
+from recall.splits import Split
 from recall.vocabulary import Tag
 from tests.synthetic import clip
 
@@ -151,6 +152,26 @@ def test_trained_again_the_files_are_the_same(
         progress=quiet,
     )
     assert again.bundle.manifest.digest == trained.bundle.manifest.digest
+
+
+def test_the_ranker_learns_from_as_many_videos_as_it_is_given_recall_from_all(
+    corpus: Path, trained: Trained, gathering: Gathering, tmp_path: Path
+) -> None:
+    some = train(
+        corpus,
+        tmp_path / "bundle",
+        gathering=gathering,
+        plan=replace(SMALL, ranked=15),
+        progress=quiet,
+    )
+    videos = trained.gathered.dataset.of(Split.TRAIN)
+    taught = learned_from(some.gathered.dataset, some.recall)
+    assert len(taught) == 15 < len(videos)
+    assert set(taught.video_ids) < set(videos.video_ids)
+    assert len(learned_from(trained.gathered.dataset, trained.recall)) == len(videos)
+    library = Tagger.load(some.bundle.folder, Encoders.open(gathering.profile)).recaller
+    assert library.channels.library.video_ids == videos.video_ids
+    assert some.evaluation.systems[System.RECALL_RANKING].map > 0.5
 
 
 def test_a_tagged_video_is_attributed(tagger: Tagger, seen: Features) -> None:
