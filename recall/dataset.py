@@ -189,22 +189,20 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
     states: list[list[int]] = []
     sentence, bridge, frames, audio = (_Lists(np.float32) for _ in range(4))
     tokens = _Lists(np.int64)
-    try:
-        for video, features in videos:
-            labelled.append(video)
-            words.append(features.words)
-            states.append([STATES.index(features.states[modality]) for modality in MODALITIES])
-            sentence.add(
-                features.sentence if features.sentence is None else features.sentence[None]
-            )
-            bridge.add(features.bridge if features.bridge is None else features.bridge[None])
+    for video, features in videos:
+        labelled.append(video)
+        words.append(features.words)
+        states.append([STATES.index(features.states[modality]) for modality in MODALITIES])
+        try:
+            sentence.add(None if features.sentence is None else features.sentence[None])
+            bridge.add(None if features.bridge is None else features.bridge[None])
             frames.add(features.frames)
             audio.add(features.audio)
             tokens.add(features.tokens)
-    except ValueError as error:
-        raise CorpusError(
-            f"features of different profiles can't be mixed ({error}); clear the cache"
-        ) from error
+        except ValueError as error:
+            raise CorpusError(
+                f"features of different profiles can't be mixed ({error}); clear the cache"
+            ) from error
     if not labelled:
         raise CorpusError(
             "no video could be encoded; see the reasons listed for each, and check the URIs"
