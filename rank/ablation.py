@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.features import Modality
-from rank import candidate_file, combining, last_training
+from rank import combining, last_training
 from rank.bootstrap import Bootstrap
 from rank.columns import COLUMNS
 from rank.combining import CombinePlan, Examples
@@ -23,7 +23,7 @@ from rank.metrics import Scored
 from rank.ranker_table import PARTS_OF, Arena, averaged, deprived
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.training import Trained, learned_from
+from rank.training import Trained, learned_from, seen_as_strangers
 from rank.variants import Ground
 from recall.candidates import CHANNELS, Channel, Hint
 from recall.ragged import Ragged
@@ -57,13 +57,8 @@ class Stage:
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     """The candidates of training videos as if never seen, at most 150,000, and of test videos."""
     training = learned_from(ground.dataset, trained.recall)
-    sets = candidate_file.load(trained.recall / "train.npz")
-    ends = np.cumsum([len(item.tags) for item in sets])
-    logits = np.split(np.load(trained.ranker / "logits.npy"), ends[:-1])
-    order = np.random.default_rng(0).permutation(len(training))
-    sizes = np.cumsum([len(sets[row].tags) for row in order.tolist()])
-    kept = order[: max(1, int(np.searchsorted(sizes, MOST_ROWS, side="right")))]
-    rows = np.sort(kept).astype(np.int64)
+    sets, logits = seen_as_strangers(trained.recall, trained.ranker)
+    rows = last_training.sample(training, sets, seed=0, most=MOST_ROWS)
     features = list(ground.test.each())
     found = tagger.recaller.candidates(features, ground.test.uploader_ids())
     everything = np.arange(len(ground.test), dtype=np.int64)

@@ -59,11 +59,13 @@ def both(first: Examples, second: Examples) -> Examples:
     )
 
 
-def sample(videos: Dataset, candidates: Sequence[CandidateSet], *, seed: int) -> I64:
-    """As many videos, drawn at random, as give at most MOST_ROWS candidates; in their order."""
+def sample(
+    videos: Dataset, candidates: Sequence[CandidateSet], *, seed: int, most: int = MOST_ROWS
+) -> I64:
+    """As many videos, drawn at random, as give at most ``most`` candidates; in their order."""
     order = np.random.default_rng(seed).permutation(len(videos))
     sizes = np.cumsum([len(candidates[row].tags) for row in order.tolist()])
-    kept = order[: max(1, int(np.searchsorted(sizes, MOST_ROWS, side="right")))]
+    kept = order[: max(1, int(np.searchsorted(sizes, most, side="right")))]
     return np.sort(kept).astype(np.int64)
 
 

@@ -220,7 +220,14 @@ def _recall(
 
 def learned_from(dataset: Dataset, recall: Path) -> Dataset:
     """The training videos whose candidates the stage ``recall`` keeps, in their order."""
-    return dataset.of(Split.TRAIN).take(np.load(recall / ROWS))
+    return dataset.take(dataset.rows_of(Split.TRAIN)[np.load(recall / ROWS)])
+
+
+def seen_as_strangers(recall: Path, ranker: Path) -> tuple[list[CandidateSet], list[F32]]:
+    """Those videos' candidates, and their logits by towers that never saw them."""
+    candidates = candidate_file.load(recall / "train.npz")
+    ends = np.cumsum([len(item.tags) for item in candidates])
+    return candidates, np.split(np.load(ranker / "logits.npy"), ends[:-1])
 
 
 def candidates_of(recaller: Recaller, videos: Dataset) -> list[CandidateSet]:
@@ -268,9 +275,7 @@ def _last(
     seed: int,
 ) -> None:
     training, validation = learned_from(dataset, recall), dataset.of(Split.VAL)
-    candidates = candidate_file.load(recall / "train.npz")
-    ends = np.cumsum([len(item.tags) for item in candidates])
-    logits: list[F32] = np.split(np.load(ranker / "logits.npy"), ends[:-1])
+    candidates, logits = seen_as_strangers(recall, ranker)
     rows = last_training.sample(training, candidates, seed=seed)
     seen = candidate_file.load(recall / "val.npz")
     served = Ranker.load(ranker / RANKER, encoders.word_embeddings)

@@ -50,8 +50,7 @@ class Growing(Generic[Item]):
         end = self._count + len(rows)
         if end > len(self._rows):
             wider = large((2 * end, *row), self._rows.dtype.type)
-            for part in parts(self._count):
-                wider[part] = self._rows[part]
+            wider[: self._count] = self.whole()
             self._rows = wider
         self._rows[self._count : end] = rows
         self._count = end
