@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
@@ -31,7 +30,8 @@ class Dataset:
     """N videos. A row of an array is zero where the video lacks that modality: ask ``states``.
 
     ``sentence``   float32 [N, Ds]; ``bridge`` float32 [N, Db].
-    ``frames``     ragged rows of [Dv], one list a video; ``audio`` of [Da]; ``tokens`` int64 ids.
+    ``frames``     ragged rows of [Dv], one list a video, in half precision, since most of what is
+                   held is theirs; ``audio`` float32 [Da]; ``tokens`` int64 ids.
     ``states``     uint8 [N, 3]: places in STATES, one column a modality (MODALITIES).
     ``labels``     ragged int32: indexes into the vocabulary. ``outside`` int32 [N]: how many more
                    true tags the vocabulary lacks.
@@ -44,7 +44,7 @@ class Dataset:
     uploaders: tuple[str, ...]
     sentence: F32
     bridge: F32
-    frames: Ragged[np.float32]
+    frames: Ragged[np.float16]
     audio: Ragged[np.float32]
     tokens: Ragged[np.int64]
     states: U8
@@ -67,7 +67,10 @@ class Dataset:
         return np.flatnonzero(self.split == SPLITS.index(split)).astype(np.int64)
 
     def take(self, rows: Sequence[int] | I64) -> Dataset:
-        """The videos at ``rows``, in that order, and their uploaders alone."""
+        """The videos at ``rows``, in that order, and their uploaders alone.
+
+        Where ``rows`` is a run, as a split's is, features are not copied.
+        """
         at = np.asarray(rows, dtype=np.int64)
         seen = np.unique(self.uploader[at][self.uploader[at] != NO_UPLOADER])
         number_of = np.full(len(self.uploaders) + 1, NO_UPLOADER, dtype=np.int32)
@@ -100,7 +103,7 @@ class Dataset:
         )
 
     def features(self, row: int) -> Features:
-        """One video's features, as its encoders gave them."""
+        """One video's features, as its encoders gave them but for the frames' rounding."""
         states = {m: STATES[int(s)] for m, s in zip(MODALITIES, self.states[row], strict=True)}
         text, visual, audio = (states[m] is State.USED for m in MODALITIES)
         return Features(
@@ -108,7 +111,7 @@ class Dataset:
             states=states,
             sentence=self.sentence[row] if text else None,
             tokens=self.tokens[row] if text else None,
-            frames=self.frames[row] if visual else None,
+            frames=self.frames[row].astype(np.float32) if visual else None,
             bridge=self.bridge[row] if visual else None,
             audio=self.audio[row] if audio else None,
         )
@@ -116,66 +119,6 @@ class Dataset:
     def each(self) -> Iterator[Features]:
         """Every video's features in turn."""
         return (self.features(row) for row in range(len(self)))
-
-    def save(self, path: Path) -> None:
-        """Write one ``.npz`` that :meth:`load` reads."""
-        texts = np.asarray(
-            [[w.title, w.description, w.language or "", w.shown, w.spoken] for w in self.words],
-            dtype=np.str_,
-        )
-        arrays: dict[str, npt.NDArray[np.generic]] = {
-            "video_ids": np.asarray(self.video_ids, dtype=np.str_),
-            "uploaders": np.asarray(self.uploaders, dtype=np.str_),
-            "words": texts.reshape(-1, 5),
-        }
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, Ragged):
-                arrays[f"{item.name}.values"], arrays[f"{item.name}.starts"] = (
-                    value.values,
-                    value.starts,
-                )
-            elif isinstance(value, np.ndarray):
-                arrays[item.name] = value
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-
-    @classmethod
-    def load(cls, path: Path) -> Dataset:
-        """Read what :meth:`save` wrote; raises CorpusError where the file is not of that kind."""
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                found = dict(stored)
-            packed = {
-                name.removesuffix(".starts"): Ragged(
-                    found[name.replace(".starts", ".values")], starts
-                )
-                for name, starts in found.items()
-                if name.endswith(".starts")
-            }
-            return cls(
-                video_ids=tuple(found["video_ids"].tolist()),
-                words=tuple(
-                    Words(title, description, language or None, shown, spoken)
-                    for title, description, language, shown, spoken in found["words"].tolist()
-                ),
-                uploaders=tuple(found["uploaders"].tolist()),
-                sentence=found["sentence"],
-                bridge=found["bridge"],
-                frames=packed["frames"],
-                audio=packed["audio"],
-                tokens=packed["tokens"],
-                states=found["states"],
-                labels=packed["labels"],
-                outside=found["outside"],
-                uploader=found["uploader"],
-                component=found["component"],
-                split=found["split"],
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise CorpusError(
-                f"{path} holds no packed features ({error}); extract them again"
-            ) from error
 
 
 def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
@@ -187,8 +130,8 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
     labelled: list[LabelledVideo] = []
     words: list[Words] = []
     states: list[list[int]] = []
-    sentence, bridge, frames, audio = (_Lists(np.float32) for _ in range(4))
-    tokens = _Lists(np.int64)
+    sentence, bridge, audio = (_Lists(np.float32) for _ in range(3))
+    frames, tokens = _Lists(np.float16), _Lists(np.int64)
     for video, features in videos:
         labelled.append(video)
         words.append(features.words)
@@ -196,7 +139,7 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
         try:
             sentence.add(None if features.sentence is None else features.sentence[None])
             bridge.add(None if features.bridge is None else features.bridge[None])
-            frames.add(features.frames)
+            frames.add(None if features.frames is None else features.frames.astype(np.float16))
             audio.add(features.audio)
             tokens.add(features.tokens)
         except ValueError as error:
@@ -265,7 +208,7 @@ class _Lists(Generic[Value]):
         return out
 
 
-def _taken(lists: Ragged[np.float32], at: I64) -> Ragged[np.float32]:
+def _taken(lists: Ragged[Value], at: I64) -> Ragged[Value]:
     """The lists at ``at``, in that order."""
     places, _ = lists.positions(at)
     starts = np.zeros(len(at) + 1, dtype=np.int64)

@@ -67,7 +67,9 @@ def parts(count: int, at_once: int = AT_ONCE) -> Iterator[slice]:
 
 
 def gathered(rows: npt.NDArray[Item], at: npt.NDArray[np.int64]) -> npt.NDArray[Item]:
-    """``rows[at]`` along the first axis."""
+    """``rows[at]`` along the first axis; nothing is copied where ``at`` is a run of rows."""
+    if len(at) and (np.diff(at) == 1).all():
+        return rows[at[0] : at[-1] + 1]
     out = large((len(at), *rows.shape[1:]), rows.dtype.type)
     for part in parts(len(at), 4 * AT_ONCE):
         out[part] = rows[at[part]]

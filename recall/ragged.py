@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 I64 = npt.NDArray[np.int64]
 Value = TypeVar("Value", bound=np.generic)
+Rounded = TypeVar("Rounded", np.float16, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,20 +73,26 @@ class Ragged(Generic[Value]):
         np.cumsum(np.bincount(self.values, minlength=width), out=starts[1:])
         return Ragged(owner[order], starts)
 
-    def means(self: Ragged[np.float32]) -> npt.NDArray[np.float32]:
+    def rounded(self: Ragged[np.float32]) -> Ragged[np.float16]:
+        """The same lists in half precision."""
+        return Ragged(self.values.astype(np.float16), self.starts)
+
+    def means(self: Ragged[Rounded]) -> npt.NDArray[np.float32]:
         """float32 [N, D]: the mean item of each list; zeros for an empty one."""
         sums = _reduced(self, np.add)
         sums /= np.maximum(self.lengths, 1).astype(np.float32)[:, None]
         return sums
 
-    def maxima(self: Ragged[np.float32]) -> npt.NDArray[np.float32]:
+    def maxima(self: Ragged[Rounded]) -> npt.NDArray[np.float32]:
         """float32 [N, D]: the greatest of each dimension in each list; zeros for an empty one."""
         return _reduced(self, np.maximum)
 
 
-def _reduced(lists: Ragged[np.float32], how: np.ufunc) -> npt.NDArray[np.float32]:
+def _reduced(lists: Ragged[Rounded], how: np.ufunc) -> npt.NDArray[np.float32]:
     out = np.zeros((len(lists), *lists.values.shape[1:]), dtype=np.float32)
     filled = np.flatnonzero(lists.lengths)
     if len(filled):
-        out[filled] = how.reduceat(lists.values, lists.starts[:-1][filled], axis=0)
+        out[filled] = how.reduceat(
+            lists.values, lists.starts[:-1][filled], axis=0, dtype=np.float32
+        )
     return out

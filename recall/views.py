@@ -11,9 +11,10 @@ import numpy.typing as npt
 from encoders.features import F32, Features, Modality, State, Words
 from recall.dataset import MODALITIES, STATES, Dataset
 from recall.large import large, parts
-from recall.ragged import Ragged
+from recall.ragged import Ragged, Value
 
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float16] | F32
 I64 = npt.NDArray[np.int64]
 
 SAME_SCENE = 0.5
@@ -24,16 +25,17 @@ MOST_SCENES = 4
 class Views:
     """B videos, one row each; a row is zero where the video lacks that modality.
 
-    ``sentence`` [B, Ds], ``bridge`` [B, Db], ``frames`` ragged rows of [Dv]: as in the features.
-    ``picture`` [B, Dv]: mean over the frames. ``sound`` [B, 2 Da]: unit mean and unit maximum over
-    the blocks, side by side. ``states``: each video's modalities. All float32.
+    ``sentence`` [B, Ds], ``bridge`` [B, Db], ``frames`` ragged rows of [Dv]: as in the features,
+    but the frames in half precision, as a :class:`Dataset` holds them. ``picture`` [B, Dv]: mean
+    over the frames. ``sound`` [B, 2 Da]: unit mean and unit maximum over the blocks, side by side.
+    ``states``: each video's modalities. All others float32.
     """
 
     words: tuple[Words, ...]
     states: tuple[tuple[State, State, State], ...]
     sentence: F32
     bridge: F32
-    frames: Ragged[np.float32]
+    frames: Ragged[np.float16]
     picture: F32
     sound: F32
 
@@ -79,7 +81,7 @@ class Dims:
 
 def views_of(batch: Sequence[Features], dims: Dims) -> Views:
     """The views of a batch of features."""
-    frames = _ragged([f.frames for f in batch], dims.frame)
+    frames = _ragged([f.frames for f in batch], dims.frame).rounded()
     return Views(
         words=tuple(f.words for f in batch),
         states=tuple(
@@ -116,7 +118,7 @@ def by_parts(count: int, make: Callable[[slice], F32]) -> F32:
     return out
 
 
-def stretch(lists: Ragged[np.float32], rows: slice) -> Ragged[np.float32]:
+def stretch(lists: Ragged[Value], rows: slice) -> Ragged[Value]:
     """The lists from ``rows.start`` to ``rows.stop``, nothing copied."""
     starts = lists.starts[rows.start : rows.stop + 1]
     return Ragged(lists.values[starts[0] : starts[-1]], starts - starts[0])
@@ -182,8 +184,8 @@ class Space:
     basis: F32
 
     @classmethod
-    def fit(cls, vectors: F32, width: int, whitening: float) -> Space:
-        """Fit to float32 [N, D]; ``whitening`` 0 keeps the variances, 1 makes them equal.
+    def fit(cls, vectors: Floats, width: int, whitening: float) -> Space:
+        """Fit to vectors [N, D]; ``whitening`` 0 keeps the variances, 1 makes them equal.
 
         With fewer than two vectors there is nothing to fit: the space is the vectors' own.
         """
@@ -203,12 +205,12 @@ class Space:
         """How many dimensions the space has."""
         return int(self.basis.shape[1])
 
-    def place(self, vectors: F32) -> F32:
-        """float32 [B, D] → unit vectors [B, d]."""
+    def place(self, vectors: Floats) -> F32:
+        """Vectors [B, D] → unit vectors float32 [B, d]."""
         return unit((vectors - self.mean) @ self.basis)
 
 
-def scenes(frames: Ragged[np.float32], space: Space) -> Ragged[np.float32]:
+def scenes(frames: Ragged[np.float16], space: Space) -> Ragged[np.float32]:
     """Each video's scenes in ``space``: ragged unit vectors, in the order of time.
 
     A scene ends where a frame is unlike the one before it (cosine below SAME_SCENE); its vector is

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from time import perf_counter, sleep
@@ -25,10 +26,10 @@ from rank.bundle import open_bundle
 from recall.channels import Channels
 from recall.dataset import STATES, Dataset
 from recall.index import VectorIndex
-from recall.large import large, parts
+from recall.large import gathered, large, parts
 from recall.names import Embed
 from recall.network_training import Recipe
-from recall.ragged import Ragged
+from recall.ragged import Ragged, Rounded
 from recall.recaller import Recaller
 from recall.splits import SPLITS, Split
 from recall.storage import load_recaller
@@ -151,10 +152,13 @@ def _dataset(small: Recaller, size: Size, random: Random) -> Dataset:
         random.choice(blocks, videos, p=zipf / zipf.sum()), labels.lengths
     )
     tags = np.where(moved < size.tags, moved, labels.values).astype(np.int32)
-    spaces = channels.spaces
-    sentence, text = _like(channels.sentence.index, spaces.sentence, copy_of, 1, random)
-    frames, visual = _like(channels.picture.index, spaces.picture, copy_of, FRAMES, random)
-    sound, audio = _like(channels.sound.index, spaces.sound, copy_of, 1, random)
+    spaces, widths = channels.spaces, channels.dims
+    back = partial(_like, copy_of=copy_of, random=random)
+    sentence, text = back(channels.sentence.index, spaces.sentence, widths.sentence, np.float32)
+    frames, visual = back(
+        channels.picture.index, spaces.picture, widths.frame, np.float16, each=FRAMES
+    )
+    sound, audio = back(channels.sound.index, spaces.sound, widths.audio, np.float32)
     used = np.stack([text, visual, audio], axis=1)
     split = np.full(videos, SPLITS.index(Split.TRAIN), dtype=np.uint8)
     split[videos - videos // _VALIDATION :] = SPLITS.index(Split.VAL)
@@ -164,9 +168,9 @@ def _dataset(small: Recaller, size: Size, random: Random) -> Dataset:
         words=_words(channels, copy_of, random),
         uploaders=tuple(f"uploader-{number}" for number in range(1 + videos // _UPLOADS)),
         sentence=sentence,
-        bridge=names[random.integers(0, len(names), videos)],
+        bridge=gathered(names, random.integers(0, len(names), videos)),
         frames=Ragged(frames, FRAMES * np.arange(videos + 1)),
-        audio=Ragged(sound[:, : channels.dims.audio], np.arange(videos + 1)),
+        audio=Ragged(sound, np.arange(videos + 1)),
         tokens=Ragged(np.zeros(0, dtype=np.int64), np.zeros(videos + 1, dtype=np.int64)),
         states=np.where(used, _USED, _MISSING).astype(np.uint8),
         labels=Ragged(tags, labels.starts),
@@ -178,23 +182,35 @@ def _dataset(small: Recaller, size: Size, random: Random) -> Dataset:
 
 
 def _like(
-    index: VectorIndex, space: Space, copy_of: I64, each: int, random: Random
-) -> tuple[F32, Mask]:
-    """Features [N · each, D] that lead back to the vectors of these videos, shifted a little.
+    index: VectorIndex,
+    space: Space,
+    width: int,
+    dtype: type[Rounded],
+    *,
+    copy_of: I64,
+    random: Random,
+    each: int = 1,
+) -> tuple[npt.NDArray[Rounded], Mask]:
+    """Features [N · each, width] that lead back to the vectors of these videos, shifted a little.
 
-    The space is a linear map, so its pseudo-inverse leads back. And bool [N]: whose are known.
+    A video's vectors share its ``each`` rows evenly, in their order. The space is a linear map, so
+    its pseudo-inverse leads back. And bool [N]: whose are known.
     """
     held = index.main.reconstruct_n(0, index.main.ntotal)
-    row_of = np.full(1 + max(copy_of.max(), index.rows.max(initial=0)), -1)
-    row_of[index.rows] = np.arange(len(index.rows))
-    rows = np.repeat(row_of[copy_of], each)
-    back = np.linalg.pinv(space.basis.astype(np.float32)).astype(np.float32)
-    out = large((len(rows), len(space.mean)), np.float32)
+    last = int(max(copy_of.max(), index.rows.max(initial=0)))
+    rows_of = Ragged(index.rows.astype(np.int32), np.arange(len(index.rows) + 1))
+    of_video = rows_of.transposed(last + 1)
+    count, first = of_video.lengths[copy_of], of_video.starts[copy_of]
+    known = count > 0
+    place = first[:, None] + np.arange(each) * count[:, None] // each
+    rows = np.where(known[:, None], of_video.values[np.minimum(place, len(held) - 1)], 0).ravel()
+    back = np.linalg.pinv(space.basis.astype(np.float32))[:, :width].astype(np.float32)
+    out = large((len(rows), width), dtype)
     for part in parts(len(rows)):
         noise = random.standard_normal((len(rows[part]), held.shape[1]), dtype=np.float32)
         vectors = held[rows[part]] + noise * np.float32(_NOISE / np.sqrt(held.shape[1]))
-        out[part] = space.mean + vectors @ back
-    return out, row_of[copy_of] >= 0
+        out[part] = space.mean[:width] + vectors @ back
+    return out, known
 
 
 def _words(channels: Channels, copy_of: I64, random: Random) -> tuple[Words, ...]:

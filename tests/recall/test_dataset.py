@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from weakref import finalize
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from encoders.errors import CorpusError
 from encoders.features import Features
-from recall.corpus import LabelledVideo
+from recall.corpus import LabelledVideo, read_corpus
 from recall.dataset import pack
 from recall.splits import Split
 from tests.recall.synthetic import World
@@ -41,8 +43,11 @@ def test_packing_holds_one_video_at_a_time_and_gives_each_back() -> None:
     packed = pack(one_by_one())
     for row, (_, features) in enumerate(videos):
         again = packed.features(row)
-        for name in ("sentence", "bridge", "frames", "audio", "tokens"):
+        for name in ("sentence", "bridge", "audio", "tokens"):
             np.testing.assert_array_equal(getattr(again, name), getattr(features, name))
+        assert again.frames is not None
+        assert features.frames is not None
+        np.testing.assert_allclose(again.frames, features.frames, rtol=1e-3)
 
 
 def test_features_of_two_profiles_are_not_packed_together() -> None:
@@ -59,3 +64,21 @@ def test_taking_every_video_changes_nothing_they_hold() -> None:
     assert again.video_ids == whole.video_ids
     assert again.uploader_ids() == whole.uploader_ids()
     np.testing.assert_array_equal(again.sentence, whole.sentence)
+
+
+def test_a_split_of_a_corpus_is_one_run_whose_features_are_not_copied(tmp_path: Path) -> None:
+    order = ("val", "train", "test", "train", "val", "train")
+    lines = [
+        json.dumps({"video_id": f"v{n}", "uri": f"{n}.mp4", "tags": [], "split": split})
+        for n, split in enumerate(order)
+    ]
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("\n".join(lines))
+    videos = read_corpus(path).videos
+    assert [video.video_id for video in videos] == ["v1", "v3", "v5", "v0", "v4", "v2"]
+    features = [features for _, features in World.of(12).videos(len(videos))]
+    whole = pack(zip(videos, features, strict=True))
+    training = whole.of(Split.TRAIN)
+    assert training.video_ids == ("v1", "v3", "v5")
+    assert np.shares_memory(training.frames.values, whole.frames.values)
+    assert np.shares_memory(training.sentence, whole.sentence)

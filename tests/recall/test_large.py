@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recall import large
-from recall.large import Growing, laid_down
+from recall.large import Growing, gathered, laid_down
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 3), st.booleans())
@@ -37,3 +37,15 @@ def test_what_is_laid_down_in_a_file_is_the_same(monkeypatch: pytest.MonkeyPatch
     down = laid_down(rows)
     assert isinstance(down.base, np.memmap)
     assert np.array_equal(down, rows)
+
+
+@given(st.lists(st.integers(0, 9), max_size=9), st.integers(0, 5), st.integers(0, 5))
+def test_gathered_rows_are_those_asked_for(some: list[int], start: int, count: int) -> None:
+    rows = np.random.default_rng(0).random((10, 3), np.float32)
+    for at in (np.asarray(some, np.int64), np.arange(start, start + count)):
+        assert np.array_equal(gathered(rows, at), rows[at])
+
+
+def test_a_run_of_rows_is_not_copied() -> None:
+    rows = np.zeros((10, 3), np.float32)
+    assert np.shares_memory(gathered(rows, np.arange(2, 9)), rows)

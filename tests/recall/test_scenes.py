@@ -24,13 +24,13 @@ PLAIN = Space(np.zeros(8, dtype=np.float32), AXES)
 
 def shot(*shown: int) -> F32:
     """Frames, each of which shows one thing with a trace of another."""
-    return np.stack([AXES[number] + 0.1 * AXES[7] for number in shown])
+    return np.stack([AXES[number] + 0.125 * AXES[7] for number in shown])
 
 
 def cut(*videos: F32) -> list[F32]:
     """Each video's scenes."""
     none = np.zeros((0, 8), dtype=np.float32)
-    found = scenes(Ragged.of(list(videos), np.float32, none), PLAIN)
+    found = scenes(Ragged.of(list(videos), np.float32, none).rounded(), PLAIN)
     return [found[number] for number in range(len(found))]
 
 
