@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from encoders.access import Access
 from encoders.encoder import Encoders
+from encoders.extra_words import with_extra_words
 from encoders.features import Media, Modality, State
 from encoders.profile import Profile, load_profile
 
@@ -39,3 +42,13 @@ def media() -> MakeMedia:
         return Media(pictures, sound, 44100, seconds, states, f"{seed:064x}")
 
     return make
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Access:
+    return Access(frozenset({"file"}), (tmp_path,))
+
+
+@pytest.fixture(scope="session")
+def wordy(profile: Profile) -> Profile:
+    return with_extra_words(profile)
