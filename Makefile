@@ -26,10 +26,10 @@ help:
 demo: $(VENV)/.serve
 	$(BIN)/reeltag demo $(ARGS)
 
-test: check
+test: check $(VENV)/.words
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: check
+test-all: check $(VENV)/.words
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev
@@ -80,4 +80,9 @@ $(VENV)/.dev: $(VENV)/.serve requirements/dev.txt requirements/train.txt require
 	@echo "Installing what trains and tests (torch among it: see TORCH_INDEX_URL in the README)"
 	@$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $$(grep '^torch==' requirements/train.txt)
 	@$(PIP) -r requirements/dev.txt -r requirements/train.txt -r requirements/corpus.txt
+	@touch $@
+
+# What reads on-screen text and speech: the extra `words`.
+$(VENV)/.words: $(VENV)/.dev requirements/words.txt
+	@$(PIP) --no-deps -r requirements/words.txt
 	@touch $@
