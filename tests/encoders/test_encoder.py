@@ -53,6 +53,8 @@ def test_a_video_has_the_vectors_that_the_profile_promises(
     assert features.sentence.shape == (profile.dims.sentence,)
     assert features.frames is not None
     assert features.frames.shape == (8, profile.dims.frame)
+    told = np.split(features.frames, np.cumsum([1280, 112, 112, 192, 192, 320]), axis=1)
+    assert np.allclose([np.linalg.norm(part, axis=1) for part in told], 1, atol=1e-5)
     assert features.audio is not None
     assert features.audio.shape == (2, profile.dims.audio)
     assert features.bridge is not None

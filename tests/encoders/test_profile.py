@@ -34,7 +34,7 @@ def edited(tmp_path: Path) -> Callable[[Edit], Profile]:
 @pytest.mark.parametrize(
     "edit",
     [
-        pytest.param(lambda d: d.update(preprocessing=2), id="pre-processing"),
+        pytest.param(lambda d: d.update(preprocessing=3), id="pre-processing"),
         pytest.param(lambda d: d["files"]["audio"].update(sha256="0" * 64), id="weights"),
         pytest.param(lambda d: d["frames"].update(count=4), id="frames"),
         pytest.param(lambda d: d["languages"].append("de"), id="languages"),
