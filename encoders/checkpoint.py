@@ -66,6 +66,8 @@ def parse_safetensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
     """The tensors of a safetensors file's bytes. Raises ValueError or KeyError for others."""
     (length,) = struct.unpack("<Q", bytes(content[:8]))
     header = json.loads(bytes(content[8 : 8 + length]))
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
     tensors = {}
     for name, entry in header.items():
         if name != "__metadata__":

@@ -17,6 +17,7 @@ from rank.progress import Progress
 from rank.stills import Stills, stills_of
 from recall.corpus import Corpus, LabelledVideo
 from recall.dataset import Dataset, pack
+from recall.splits import SPLITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,11 @@ class Gathering:
     def gather(
         self, corpus: Corpus, videos: Sequence[LabelledVideo], progress: Progress
     ) -> Gathered:
-        """Features of labelled videos of one corpus.
+        """Features of labelled videos of one corpus, split after split: each is one run of rows.
 
         Raises CorpusError where not one of them can be read.
         """
+        videos = sorted(videos, key=lambda video: SPLITS.index(video.split))
         access = self._access(corpus)
         rows = [Row(video.video_id, video.uri, video.words) for video in videos]
         done = 0

@@ -14,7 +14,7 @@ from encoders.features import Words
 from recall.components import components
 from recall.fields import need, optional, strings
 from recall.normal import key
-from recall.splits import SPLITS, Split, assign_splits, count_leaks
+from recall.splits import Split, assign_splits, count_leaks
 from recall.vocabulary import Vocabulary, resolve
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -56,7 +56,7 @@ class LabelledVideo:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Labelled videos, split after split (in the order of SPLITS), and their vocabulary.
+    """Labelled videos and their vocabulary.
 
     ``folder`` is where relative URIs lead, and is to be allowed for reading. ``leaks`` counts
     components of sources that the file's own splits put into more than one split.
@@ -120,7 +120,7 @@ def read_corpus(path: Path, vocabulary: Path | Vocabulary | None = None) -> Corp
         vocabulary = Vocabulary.read(vocabulary)
     if vocabulary is None:
         vocabulary = _vocabulary_of(rows, splits)
-    videos = [
+    videos = tuple(
         LabelledVideo(
             row.video_id,
             row.uri,
@@ -131,9 +131,8 @@ def read_corpus(path: Path, vocabulary: Path | Vocabulary | None = None) -> Corp
             number,
         )
         for row, split, number in zip(rows, splits, component.tolist(), strict=True)
-    ]
-    videos.sort(key=lambda video: SPLITS.index(video.split))
-    return Corpus(tuple(videos), vocabulary, tuple(skipped), folder, count_leaks(splits, component))
+    )
+    return Corpus(videos, vocabulary, tuple(skipped), folder, count_leaks(splits, component))
 
 
 def read_truth(path: Path, corpus: Corpus) -> Mapping[str, TagSet]:

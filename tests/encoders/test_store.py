@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3  # type: ignore[import-untyped]  # it ships no types
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from moto.server import ThreadedMotoServer
@@ -156,6 +156,7 @@ def test_a_missing_modality_is(profile: Profile) -> None:
 
 
 @given(cut=st.floats(0, 1, exclude_max=True), garbage=st.binary(max_size=80))
+@example(cut=0.5, garbage=b"\1" + bytes(7) + b"0")  # JSON, but no object
 def test_a_damaged_record_counts_as_none(profile: Profile, cut: float, garbage: bytes) -> None:
     blobs = DictBlobs()
     store, features = FeatureStore(blobs, profile), video()

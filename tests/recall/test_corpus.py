@@ -64,7 +64,7 @@ def test_bad_rows_are_listed_with_their_line_and_reason(tmp_path: Path) -> None:
         row("also-good", "x", description=None, language=None),
     )
     corpus = read_corpus(path)
-    assert {v.video_id for v in corpus.videos} == {"good", "also-good"}
+    assert [v.video_id for v in corpus.videos] == ["good", "also-good"]
     assert [(bad.line, bad.reason) for bad in corpus.skipped] == [
         (2, "not JSON"),
         (3, "not UTF-8"),
