@@ -16,7 +16,14 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from consumer.bench.videos import indexes_of, queries_of, shifted, vectors_of, videos_like
+from consumer.bench.videos import (
+    indexes_of,
+    queries_of,
+    rows_by_video,
+    shifted,
+    vectors_of,
+    videos_like,
+)
 from encoders.features import Features
 from recall.channels import Channels, log_share
 from recall.classifier import Classifier, TagScorer
@@ -120,8 +127,7 @@ def enlarge(
 
     def near(name: str, part: VectorNeighbours) -> VectorNeighbours:
         """Copies of all rows of the videos that the index knows; the others have none, too."""
-        among = int(max(copy_of.max(), part.index.rows.max(initial=0))) + 1
-        rows = Ragged(part.index.rows, np.arange(len(part.index.rows) + 1)).transposed(among)
+        rows = rows_by_video(part.index, copy_of)
         at, copy = rows.positions(copy_of)
         vectors = _copies(vectors_of(part.index), rows.values[at], random)
         index = builder.build(

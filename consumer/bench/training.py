@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.bench.enlarged import Size
+from consumer.bench.videos import rows_by_video, way_back
 from encoders.features import State, Words
 from rank.bundle import open_bundle
 from recall.channels import Channels
@@ -196,20 +197,17 @@ def _like(
     A video's vectors share its ``each`` rows evenly, in their order. The space is a linear map, so
     its pseudo-inverse leads back. And bool [N]: whose are known.
     """
-    held = index.main.reconstruct_n(0, index.main.ntotal)
-    last = int(max(copy_of.max(), index.rows.max(initial=0)))
-    rows_of = Ragged(index.rows.astype(np.int32), np.arange(len(index.rows) + 1))
-    of_video = rows_of.transposed(last + 1)
+    held, mean, inverse = way_back(index, space)
+    of_video = rows_by_video(index, copy_of)
     count, first = of_video.lengths[copy_of], of_video.starts[copy_of]
     known = count > 0
     place = first[:, None] + np.arange(each) * count[:, None] // each
     rows = np.where(known[:, None], of_video.values[np.minimum(place, len(held) - 1)], 0).ravel()
-    back = np.linalg.pinv(space.basis.astype(np.float32))[:, :width].astype(np.float32)
     out = large((len(rows), width), dtype)
     for part in parts(len(rows)):
         noise = random.standard_normal((len(rows[part]), held.shape[1]), dtype=np.float32)
         vectors = held[rows[part]] + noise * np.float32(_NOISE / np.sqrt(held.shape[1]))
-        out[part] = space.mean[:width] + vectors @ back
+        out[part] = mean[:width] + vectors @ inverse[:, :width]
     return out, known
 
 

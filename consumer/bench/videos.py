@@ -12,6 +12,7 @@ from encoders.features import Features, Modality, State, Words
 from recall.channels import Channels
 from recall.index import VectorIndex
 from recall.linear import joined
+from recall.ragged import Ragged
 from recall.recaller import Recaller
 from recall.views import Space, scenes, unit, views_of
 
@@ -33,9 +34,9 @@ def videos_like(recaller: Recaller, count: int, random: Random) -> list[Features
     parts = (channels.sentence.index, channels.picture.index, channels.sound.index)
     whole = reduce(np.intersect1d, [part.rows for part in parts])
     spaces = channels.spaces
-    said = _back(parts[0], spaces.sentence)
-    seen = _back(parts[1], spaces.picture)
-    heard = _back(parts[2], spaces.sound)
+    said = way_back(parts[0], spaces.sentence)
+    seen = way_back(parts[1], spaces.picture)
+    heard = way_back(parts[2], spaces.sound)
     terms = channels.words.index.numbers.transposed(channels.words.index.videos)
     term_list = channels.words.index.space.term_list
     videos = []
@@ -109,7 +110,13 @@ def queries_of(channels: Channels, batch: Sequence[Features]) -> dict[str, F32]:
     return {name: np.ascontiguousarray(vectors) for name, vectors in found.items()}
 
 
-def _back(index: VectorIndex, space: Space) -> tuple[F32, F32, F32]:
+def rows_by_video(index: VectorIndex, numbers: I64) -> Ragged[np.int32]:
+    """The places in the index of each video's vectors, for videos up to the last of ``numbers``."""
+    among = int(max(numbers.max(), index.rows.max(initial=0))) + 1
+    return Ragged(index.rows, np.arange(len(index.rows) + 1)).transposed(among)
+
+
+def way_back(index: VectorIndex, space: Space) -> tuple[F32, F32, F32]:
     """The index's vectors, and the way back from the space: its mean and its inverse."""
     back = np.linalg.pinv(space.basis.astype(np.float32)).astype(np.float32)
     return vectors_of(index), space.mean, back
