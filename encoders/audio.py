@@ -1,59 +1,99 @@
-"""The audio encoder: a sound to one embedding a block, spread evenly over it."""
+"""The audio encoder: a sound to one embedding a block, and to one vector in the space of names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from encoders import mel
 from encoders.features import F32
+from encoders.frame import ClassBridge
 from encoders.profile import FrontEnd, SoundFrontEnd
 from encoders.session import Session
 
-BATCH = 8  # blocks
+BATCH = 8  # patches
 SILENCE = 1e-3  # of full scale, -60 dB: nothing in it can be recognised
-LEVEL = 0.5  # -6 dB, the level that aisfx was trained at
 
-SPECTROGRAMS: Mapping[FrontEnd, Callable[[F32], F32]] = {"aisfx": mel.aisfx, "vggish": mel.vggish}
+SPECTROGRAMS: Mapping[FrontEnd, Callable[[F32], F32]] = {
+    "musicnn": mel.musicnn,
+    "vggish": mel.vggish,
+    "yamnet": mel.yamnet,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ear:
+    """One audio network, and the spectrogram that it was trained on."""
+
+    session: Session
+    kind: FrontEnd
+
+    def patches(self, blocks: F32) -> F32:
+        """Log-mel patches [A, P, frames, bands] of blocks of samples [A, n]."""
+        return np.stack([SPECTROGRAMS[self.kind](block) for block in blocks])
+
+    def hear(self, blocks: F32) -> list[F32]:
+        """Each of the network's outputs [A, ·], the mean over a block's patches."""
+        patches = self.patches(blocks)
+        count = patches.shape[1]
+        each = patches.reshape(-1, *patches.shape[2:])
+        parts = [
+            self.session.run(each[start : start + BATCH]) for start in range(0, len(each), BATCH)
+        ]
+        return [
+            np.concatenate(outputs).reshape(len(blocks), count, -1).mean(axis=1)
+            for outputs in zip(*parts, strict=True)
+        ]
 
 
 class AudioEncoder:
-    """An audio network over log-mel blocks."""
+    """One or more audio networks over the same blocks; their embeddings lie side by side.
 
-    def __init__(self, session: Session, front_end: SoundFrontEnd) -> None:
-        self._session = session
+    ``bridge``: for a first network that gives chances of classes, too.
+    """
+
+    def __init__(
+        self, ears: Sequence[Ear], front_end: SoundFrontEnd, bridge: ClassBridge | None
+    ) -> None:
+        self._ears = ears
         self._front_end = front_end
-        self._spectrogram = SPECTROGRAMS[front_end.kind]
+        self._bridge = bridge
 
-    def encode(self, sounds: Sequence[F32]) -> list[F32]:
-        """[A, Da] of each sound float32 [n], at the profile's rate."""
-        blocks = [self.blocks(sound) for sound in sounds]
-        if not blocks:
+    def encode(self, sounds: Sequence[F32]) -> list[tuple[F32, F32 | None]]:
+        """(embeddings [A, Da], bridge [Ds] or None) of each sound float32 [n] at the profile's
+        rate.
+        """
+        if not sounds:
             return []
-        inputs = np.concatenate(blocks)
-        embeddings = np.concatenate(
-            [
-                self._session.run(inputs[start : start + BATCH])[0]
-                for start in range(0, len(inputs), BATCH)
-            ]
-        )
-        return np.split(embeddings, np.cumsum([len(block) for block in blocks])[:-1])
+        blocks = [self.blocks(sound) for sound in sounds]
+        heard = [ear.hear(np.concatenate(blocks)) for ear in self._ears]
+        embeddings = np.concatenate([outputs[0] for outputs in heard], axis=1)
+        ends = np.cumsum([len(own) for own in blocks])
+        encoded = []
+        for own, end in zip(blocks, ends, strict=True):
+            span = slice(end - len(own), end)
+            bridge = None
+            if self._bridge is not None:
+                bridge = self._bridge.of(heard[0][1][span].mean(axis=0))
+            encoded.append((embeddings[span], bridge))
+        return encoded
 
     def blocks(self, sound: F32) -> F32:
-        """Log-mel blocks [A, frames, bands]; a short sound is followed by silence.
+        """Blocks [A, samples], spread evenly; a sound that is shorter than one is repeated.
 
-        A video's loudness says more about its recording than about its subject, so for aisfx
-        the sound's peak is set to one level; VGGish was trained without.
+        Where the profile has a level, the sound's peak is set to it: a video's loudness says more
+        about its recording than about its subject.
         """
-        size = self._front_end.block
+        size, level = self._front_end.block, self._front_end.level
+        if level is not None:
+            sound = sound * (level / np.abs(sound).max())
         count = min(self._front_end.blocks, max(1, round(len(sound) / size)))
-        if self._front_end.kind == "aisfx":
-            sound = sound * (LEVEL / np.abs(sound).max())
         if len(sound) < size:
-            sound = np.pad(sound, (0, size - len(sound)))
+            sound = np.resize(sound, size)
         starts = np.linspace(0, len(sound) - size, count).round().astype(int)
-        return np.stack([self._spectrogram(sound[start : start + size]) for start in starts])
+        return np.stack([sound[start : start + size] for start in starts])
 
 
 def silent(sound: F32) -> bool:

@@ -73,7 +73,7 @@ def parse_safetensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
         if name != "__metadata__":
             start, end = entry["data_offsets"]
             raw = content[8 + length + start : 8 + length + end]
-            tensors[name] = _array(raw, SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
+            tensors[name] = array_of(raw, SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
     return tensors
 
 
@@ -88,7 +88,7 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def inside(self, raw: npt.NDArray[np.uint8]) -> Array:
-        storage = _array(raw, self.kind)
+        storage = array_of(raw, self.kind)
         size = self.kind.itemsize
         count = 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         if self.offset < 0 or min(self.strides, default=0) < 0:
@@ -148,7 +148,8 @@ def _tensors(loaded: object) -> dict[str, _Tensor]:
     return {str(name): value for name, value in state.items() if isinstance(value, _Tensor)}
 
 
-def _array(raw: npt.NDArray[np.uint8], kind: np.dtype[Any]) -> Array:
+def array_of(raw: npt.NDArray[np.uint8], kind: np.dtype[Any]) -> Array:
+    """Bytes of a file as numbers: a view, or a copy where they lie unaligned."""
     return np.require(raw.view(kind), requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 

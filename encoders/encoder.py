@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from encoders import words as reading
-from encoders.audio import AudioEncoder, silent
-from encoders.checkpoint import Array, read_checkpoint
+from encoders.audio import AudioEncoder, Ear, silent
+from encoders.checkpoint import Array
 from encoders.errors import ProfileError
 from encoders.features import F32, I64, Features, Media, Modality, State, Words
 from encoders.frame import BridgeFrom, ClassBridge, FrameEncoder, joint_bridge
@@ -18,7 +18,7 @@ from encoders.profile import Profile, default_weights_dir
 from encoders.sentence import TextEncoder
 from encoders.session import Session
 from encoders.small_bert import word_table
-from encoders.weights import locate
+from encoders.weights import locate, read_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ class Encoders:
 
         def tensors(role: str) -> dict[str, Array]:
             if role not in weights:
-                weights[role] = read_checkpoint(locate(profile, role, folder))
+                weights[role] = read_weights(profile, role, folder)
             return weights[role]
 
         def session(role: str) -> Session:
@@ -87,6 +87,10 @@ class Encoders:
             dim=dims.sentence,
             max_tokens=profile.max_tokens,
         )
+
+        def sentences(names: Sequence[str]) -> F32:
+            return text.encode([text.tokenize(name) for name in names])
+
         naming: TextEncoder | None = None
         to_names: BridgeFrom = joint_bridge
         if bridge.kind == "joint":
@@ -99,16 +103,19 @@ class Encoders:
         else:
             if bridge.classes is None:
                 raise ProfileError(f"profile {profile.name} needs a list of class names")
-            to_names = ClassBridge(
-                bridge.classes,
-                bridge.top,
-                lambda names: text.encode([text.tokenize(name) for name in names]),
-            )
+            to_names = ClassBridge(bridge.classes, bridge.top, sentences)
+        to_sounds: ClassBridge | None = None
+        if bridge.sound_classes is not None:
+            to_sounds = ClassBridge(bridge.sound_classes, bridge.sound_top, sentences)
         return cls(
             profile,
             text=text,
             frame=FrameEncoder(session("frame"), to_names),
-            audio=AudioEncoder(session("audio"), profile.front_end),
+            audio=AudioEncoder(
+                [Ear(session(role), kind) for role, kind in profile.front_end.networks.items()],
+                profile.front_end,
+                to_sounds,
+            ),
             naming=naming,
             word_embeddings=word_table(tensors(profile.small_bert.weights)),
         )
@@ -178,7 +185,8 @@ class Encoders:
         features = []
         for i, (visual, audio) in enumerate(states):
             frames, bridge = seen.get(i, (None, None))
-            features.append(MediaFeatures(visual, audio, frames, bridge, heard.get(i)))
+            sound, sound_bridge = heard.get(i, (None, None))
+            features.append(MediaFeatures(visual, audio, frames, bridge, sound, sound_bridge))
         return features
 
 

@@ -32,7 +32,8 @@ def build(spec: NetworkSpec) -> nn.Module:
     makers: Mapping[str, Callable[[], nn.Module]] = {
         "sentence_bert": lambda: networks.SentenceBert(networks.BertShape(**spec.shape)),
         "efficientnet_lite0": networks.EfficientNetLite0,
-        "sound_effects": networks.SoundEffects,
+        "yamnet": networks.Yamnet,
+        "musicnn": networks.Musicnn,
         "clip_image": lambda: networks.ClipImage(networks.ClipShape(**spec.shape)),
         "clip_text": lambda: networks.ClipText(networks.ClipShape(**spec.shape)),
         "vggish": networks.Vggish,
@@ -51,7 +52,7 @@ def example(spec: NetworkSpec, batch: int = 2) -> tuple[Tensor, ...]:
     if spec.network in ("efficientnet_lite0", "clip_image"):
         size = (batch, 224, 224, 3)
         return (torch.randint(0, 256, size, generator=random, dtype=torch.uint8),)
-    block = (100, 96) if spec.network == "sound_effects" else (96, 64)
+    block = (181, 96) if spec.network == "musicnn" else (96, 64)
     return (torch.rand((batch, *block), generator=random),)
 
 

@@ -94,6 +94,8 @@ class Features:
     ``frames``    float32 [T, Dv]: one embedding a frame, in the order of time.
     ``bridge``    float32 [Db], unit length: the picture in the space of tag *names*.
     ``audio``     float32 [A, Da]: one embedding a block of sound, in the order of time.
+    ``sound_bridge`` float32 [Ds], unit length: the sound in the sentence encoder's space; None also
+                  where the profile's audio network knows no classes.
     ``states``    one for each of TEXT, VISUAL, AUDIO.
     """
 
@@ -104,3 +106,4 @@ class Features:
     frames: F32 | None = None
     bridge: F32 | None = None
     audio: F32 | None = None
+    sound_bridge: F32 | None = None

@@ -55,21 +55,28 @@ def joint_bridge(frames: F32, logits: F32 | None) -> F32:
 class ClassBridge:
     """ConSE (Norouzi et al. 2014): the ``top`` classes' names, weighted by their probabilities.
 
-    Probabilities are averaged over the frames first. Names are embedded when they first come up.
+    ``classes``: a file of names, one a line; an empty line is a class that says nothing, as "Music"
+    of what is heard. Names are embedded when they first come up.
     """
 
     def __init__(self, classes: Path, top: int, sentences: Callable[[Sequence[str]], F32]) -> None:
         self._names = classes.read_text(encoding="utf-8").splitlines()
+        self._named = np.array([bool(name) for name in self._names])
         self._top = top
         self._sentences = sentences
         self._lock = Lock()
         self._known: dict[int, F32] = {}
 
     def __call__(self, frames: F32, logits: F32 | None) -> F32:
+        """Of a video whose frames have these logits; their probabilities are averaged."""
         if logits is None:
             raise ValueError("the frame network gives no class logits")
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        likely = (odds / odds.sum(axis=1, keepdims=True)).mean(axis=0)
+        return self.of((odds / odds.sum(axis=1, keepdims=True)).mean(axis=0))
+
+    def of(self, likely: F32) -> F32:
+        """The vector of a video whose classes have these chances, float32 [classes]."""
+        likely = likely * self._named
         best = np.argsort(-likely, kind="stable")[: self._top]
         return unit(likely[best] @ self._vectors([int(i) for i in best]))
 

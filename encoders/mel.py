@@ -1,15 +1,16 @@
-"""Log-mel spectrograms in numpy, as the two audio encoders were trained on.
+"""Log-mel spectrograms in numpy, as the audio encoders were trained on, of sound at 16 kHz.
 
-``aisfx``   44.1 kHz; 2048-sample Hann window, hop 1024; 96 HTK mel bands to 22.05 kHz of the power
-            spectrum, each band's weights summing to one; log10(1 + 10⁴·mel) ÷ 9.4578
-            (Ma et al., ISMIR 2022; the front end of Essentia's MelBands, 'unit_sum').
-``vggish``  16 kHz; periodic Hann window of 25 ms, hop 10 ms, FFT of 512; 64 HTK mel bands from 125
-            to 7500 Hz of the magnitude spectrum; log(mel + 0.01); examples of 96 frames
-            (Hershey et al. 2017; AudioSet's published ``mel_features``).
+``vggish``, ``yamnet``  periodic Hann window of 25 ms, hop 10 ms, FFT of 512; 64 HTK mel bands from
+            125 to 7500 Hz of the magnitude spectrum; log(mel + 0.01) for VGGish (Hershey et al.
+            2017; AudioSet's published ``mel_features``), 0.001 for YAMNet (Plakal & Ellis 2019);
+            patches of 96 frames.
+``musicnn`` periodic Hann window of 32 ms, hop 16 ms; 96 Slaney mel bands to 8 kHz of the power
+            spectrum, each of unit area; log10(1 + 10⁴·mel) (Pons & Serra 2019; librosa's defaults).
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -19,28 +20,25 @@ from encoders.features import F32
 
 F64 = npt.NDArray[np.float64]
 
-AISFX_RATE = 44100
-AISFX_FRAMES = 100
-AISFX_BANDS = 96
-AISFX_TOP = 9.457798957824707
-VGGISH_RATE = 16000
-VGGISH_FRAMES = 96
-VGGISH_BANDS = 64
-
-
-def aisfx(block: F32) -> F32:
-    """float32 [100, 96] of a block of 103,424 samples in [-1, 1]."""
-    frames = _frames(block, AISFX_FRAMES, 2048, 1024) * _hann(2048, periodic=False)
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    mel = power @ _aisfx_bands()
-    return np.asarray(np.log10(1 + 1e4 * mel) / AISFX_TOP, np.float32)
+RATE = 16000
+PATCH = 15600
 
 
 def vggish(block: F32) -> F32:
-    """float32 [96, 64] of a block of 15,600 samples in [-1, 1]: 96 windows, 10 ms apart."""
-    frames = _frames(block, VGGISH_FRAMES, 400, 160) * _hann(400, periodic=True)
-    magnitude = np.abs(np.fft.rfft(frames, 512, axis=1))
-    return np.asarray(np.log(magnitude @ _vggish_bands() + 0.01), np.float32)
+    """float32 [P, 96, 64] of a block of P times 15,600 samples in [-1, 1]."""
+    return _log_mel(block, 0.01)
+
+
+def yamnet(block: F32) -> F32:
+    """As ``vggish``, with YAMNet's floor."""
+    return _log_mel(block, 0.001)
+
+
+def musicnn(block: F32) -> F32:
+    """float32 [1, T, 96] of a block of 256 + 256 T samples or up to 255 more."""
+    frames = _frames(block, 512, 256) * _hann(512)
+    power = np.abs(np.fft.rfft(frames, axis=-1)) ** 2
+    return np.log10(1 + 1e4 * (power @ _slaney()))[None].astype(np.float32)
 
 
 def hertz_to_mel(hertz: F64 | float) -> F64:
@@ -60,23 +58,41 @@ def triangles(bands: int, bins: int, rate: int, low: float, high: float) -> F64:
     return np.asarray(weights)
 
 
-def _frames(block: F32, count: int, window: int, hop: int) -> F32:
-    frames: F32 = np.lib.stride_tricks.sliding_window_view(block, window)[::hop][:count]
-    return frames
+def _log_mel(block: F32, floor: float) -> F32:
+    patches = block.reshape(-1, PATCH)
+    frames = _frames(patches, 400, 160) * _hann(400)
+    magnitude = np.abs(np.fft.rfft(frames, 512, axis=-1))
+    return np.asarray(np.log(magnitude @ _htk() + floor), np.float32)
+
+
+def _frames(block: F32, window: int, hop: int) -> F32:
+    """[..., frames, window] of [..., samples]."""
+    frames: F32 = np.lib.stride_tricks.sliding_window_view(block, window, axis=-1)
+    return frames[..., ::hop, :]
 
 
 @cache
-def _hann(size: int, *, periodic: bool) -> F64:
-    window: F64 = np.hanning(size + 1)[:-1] if periodic else np.hanning(size)
-    return window
+def _hann(size: int) -> F64:
+    return np.hanning(size + 1)[:-1]
 
 
 @cache
-def _aisfx_bands() -> F64:
-    weights = triangles(AISFX_BANDS, 1025, AISFX_RATE, 0.0, AISFX_RATE / 2)
-    return np.asarray(weights / weights.sum(axis=0))
+def _htk() -> F64:
+    return triangles(64, 257, RATE, 125.0, 7500.0)
 
 
 @cache
-def _vggish_bands() -> F64:
-    return triangles(VGGISH_BANDS, 257, VGGISH_RATE, 125.0, 7500.0)
+def _slaney() -> F64:
+    """float64 [257, 96]: straight up to 1 kHz, logarithmic above, after Slaney's toolbox (1998)."""
+    places = np.arange(98) * _slaney_mel(RATE / 2) / 97
+    edges = np.where(places < 15, places * 200 / 3, 1000 * 6.4 ** ((places - 15) / 27))
+    left, middle, right = edges[:-2], edges[1:-1], edges[2:]
+    hertz = np.linspace(0.0, RATE / 2, 257)[:, None]
+    rising = (hertz - left) / (middle - left)
+    falling = (right - hertz) / (right - middle)
+    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)) * 2 / (right - left))
+
+
+def _slaney_mel(hertz: float) -> float:
+    """Of a frequency above 1 kHz."""
+    return 15 + 27 * math.log(hertz / 1000, 6.4)

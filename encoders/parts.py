@@ -26,6 +26,7 @@ class MediaFeatures:
     frames: F32 | None = None
     bridge: F32 | None = None
     heard: F32 | None = None
+    sound_bridge: F32 | None = None
     shown: str = ""
     spoken: str = ""
 
@@ -67,6 +68,7 @@ def join(words: Words, text: TextFeatures, media: MediaFeatures) -> Features:
         frames=media.frames,
         bridge=media.bridge,
         audio=media.heard,
+        sound_bridge=media.sound_bridge,
     )
 
 
@@ -81,6 +83,7 @@ def split(features: Features) -> tuple[TextFeatures, MediaFeatures]:
             features.frames,
             features.bridge,
             features.audio,
+            features.sound_bridge,
             features.words.shown,
             features.words.spoken,
         ),

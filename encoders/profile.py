@@ -21,7 +21,8 @@ from encoders.limits import FrameSpec, SoundSpec, WordSpec
 HERE = Path(__file__).parent / "profiles"
 
 BridgeKind = Literal["classes", "joint"]
-FrontEnd = Literal["aisfx", "vggish"]
+FrontEnd = Literal["musicnn", "vggish", "yamnet"]
+CLASS_LISTS = ("classes", "sound_classes")
 SETTINGS = ("preprocessing", "languages", "scripts", "words", "dims", "frames", "sound", "bridge")
 
 
@@ -77,11 +78,16 @@ class Dims:
 
 @dataclass(frozen=True, slots=True)
 class SoundFrontEnd:
-    """How sound becomes the audio encoder's input: up to ``blocks`` of ``block`` samples."""
+    """How sound becomes the audio networks' input: up to ``blocks`` of ``block`` samples.
 
-    kind: FrontEnd
+    ``networks``: each role, and the spectrogram that it takes. ``level``: of full scale, what the
+    highest peak is brought to; None where loudness is kept.
+    """
+
+    networks: Mapping[str, FrontEnd]
     block: int
     blocks: int
+    level: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +96,16 @@ class Bridge:
 
     ``classes``  ConSE: the frame encoder's ``top`` classes, as sentence embeddings of their names.
     ``joint``    the frame embeddings themselves; names go through a text tower of their own.
+
+    ``sound_top``, ``sound_classes``: ConSE of what is heard, in the sentence encoder's space; None
+    where the audio network knows no classes.
     """
 
     kind: BridgeKind
     top: int = 0
     classes: Path | None = None
+    sound_top: int = 0
+    sound_classes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +203,14 @@ def _profile(data: dict[str, Any], folder: Path, weights_dir: Path) -> Profile:
         if spec.weights not in files:
             raise ValueError(f"network {spec.role} asks for unknown weights {spec.weights}")
     sound, bridge, small = data["sound"], data["bridge"], data["small_bert"]
-    front_end = SoundFrontEnd(sound["front_end"], sound["block"], sound["blocks"])
+    front_end = SoundFrontEnd(
+        sound["networks"], sound["block"], sound["blocks"], sound.get("level")
+    )
     window = front_end.block / sound["rate"]
-    classes = bridge.get("classes")
+    lists = {key: folder / bridge[key] for key in CLASS_LISTS if key in bridge}
     return Profile(
         name=name,
-        digest=_digest(data, files, folder / classes if classes else None),
+        digest=_digest(data, files, lists),
         preprocessing=data["preprocessing"],
         languages=frozenset(data["languages"]),
         scripts=frozenset(data["scripts"]),
@@ -208,7 +221,13 @@ def _profile(data: dict[str, Any], folder: Path, weights_dir: Path) -> Profile:
         frame_spec=FrameSpec(**data["frames"]),
         sound_spec=SoundSpec(sound["rate"], front_end.blocks * window, window),
         front_end=front_end,
-        bridge=Bridge(bridge["kind"], bridge.get("top", 0), folder / classes if classes else None),
+        bridge=Bridge(
+            bridge["kind"],
+            bridge.get("top", 0),
+            lists.get("classes"),
+            bridge.get("sound_top", 0),
+            lists.get("sound_classes"),
+        ),
         small_bert=SmallBert(
             small["weights"], tuple(small["layers"]), small["dim"], small["heads"], small["inner"]
         ),
@@ -219,12 +238,16 @@ def _source(entry: Mapping[str, str]) -> PackageSource | HubSource:
     return PackageSource(**entry) if "package" in entry else HubSource(**entry)
 
 
-def _digest(data: Mapping[str, Any], files: Mapping[str, WeightFile], classes: Path | None) -> str:
+def _digest(
+    data: Mapping[str, Any], files: Mapping[str, WeightFile], lists: Mapping[str, Path]
+) -> str:
     networks = {role: (n["network"], n.get("shape")) for role, n in data["networks"].items()}
     identity = {
         "weights": {role: file.sha256 for role, file in files.items()},
         "networks": networks,
-        "classes": hashlib.sha256(classes.read_bytes()).hexdigest() if classes else None,
+        "classes": {
+            key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in lists.items()
+        },
         **{key: data[key] for key in SETTINGS},
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

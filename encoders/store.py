@@ -27,6 +27,8 @@ from encoders.parts import Known, MediaFeatures, TextFeatures, all_words, split
 from encoders.profile import Profile
 
 KINDS = {"float32": "F32", "int64": "I64", "bool": "BOOL"}
+MEDIA = ("frames", "bridge", "heard", "sound_bridge")
+"""Fields of MediaFeatures that hold arrays, in their order."""
 EXTRA = ("shown", "spoken")
 """Fields of MediaFeatures that hold words."""
 
@@ -74,9 +76,8 @@ class FeatureStore:
         if record is None:
             return None
         (visual, audio), arrays, extra = record
-        return MediaFeatures(
-            visual, audio, arrays.get("frames"), arrays.get("bridge"), arrays.get("heard"), **extra
-        )
+        fields: dict[str, Any] = {name: arrays.get(name) for name in MEDIA} | extra
+        return MediaFeatures(visual, audio, **fields)
 
     def keep(
         self,
@@ -99,7 +100,7 @@ class FeatureStore:
         if digest is None or State.FAILED in (media.visual, media.audio):
             return
         if known is None or known.media is None:
-            arrays = {"frames": media.frames, "bridge": media.bridge, "heard": media.heard}
+            arrays = {name: getattr(media, name) for name in MEDIA}
             states = {"visual": media.visual, "audio": media.audio}
             extra = {name: said for name in EXTRA if (said := getattr(media, name))}
             self._blobs.put(self._media_key(digest), _pack(states, arrays, extra))

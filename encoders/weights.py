@@ -6,8 +6,10 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
+from encoders.checkpoint import Array, read_checkpoint
 from encoders.errors import ProfileError
 from encoders.profile import PackageSource, Profile, WeightFile, default_weights_dir
+from encoders.tensor_bundle import read_tensor_bundle
 
 __all__ = [
     "default_weights_dir",
@@ -15,6 +17,7 @@ __all__ = [
     "locate",
     "packaged",
     "pulled_path",
+    "read_weights",
     "remedy",
     "sha256_of",
 ]
@@ -42,6 +45,18 @@ def locate(profile: Profile, role: str, weights_dir: Path) -> Path:
             f"remove it, then {remedy(profile, file)}"
         )
     return path
+
+
+def read_weights(profile: Profile, role: str, weights_dir: Path) -> dict[str, Array]:
+    """Every tensor of the verified checkpoint of ``role``, memory-mapped.
+
+    One of TensorFlow's is two files; its index has a role of its own. Raises ProfileError.
+    """
+    path = locate(profile, role, weights_dir)
+    index = f"{role}_index"
+    if index in profile.files:
+        return read_tensor_bundle(locate(profile, index, weights_dir), path)
+    return read_checkpoint(path)
 
 
 def find(profile: Profile, file: WeightFile, weights_dir: Path) -> Path | None:

@@ -35,7 +35,7 @@ MOST_ROWS = 150_000  # candidates that the last stage is fitted on, with and wit
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "exact words and names": (Hint.WORDS, Hint.NAME),
     "uploader's history": (Hint.UPLOADER,),
-    "meaning of names": (Hint.MEANING, Hint.BRIDGE),
+    "meaning of names": (Hint.MEANING, Hint.BRIDGE, Hint.SOUND_BRIDGE),
     "the ranker": ("ranker",),
 }
 """Hints by what they have in common; the prior belongs to none."""

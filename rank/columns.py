@@ -7,7 +7,14 @@ import numpy as np
 from encoders.features import F32, Features, Modality, State
 from recall.candidates import CHANNELS, HINTS, CandidateSet, Hint
 
-_COMPARED: tuple[str, ...] = (*CHANNELS, Hint.WORDS, Hint.UPLOADER, Hint.BRIDGE, Hint.MEANING)
+_COMPARED: tuple[str, ...] = (
+    *CHANNELS,
+    Hint.WORDS,
+    Hint.UPLOADER,
+    Hint.BRIDGE,
+    Hint.SOUND_BRIDGE,
+    Hint.MEANING,
+)
 
 COLUMNS: tuple[str, ...] = (
     *(f"{channel}" for channel in CHANNELS),

@@ -116,4 +116,4 @@ def without(features: Features, modality: Modality) -> Features:
         return replace(features, states=states, sentence=None, tokens=None)
     if modality is Modality.VISUAL:
         return replace(features, states=states, frames=None, bridge=None)
-    return replace(features, states=states, audio=None)
+    return replace(features, states=states, audio=None, sound_bridge=None)

@@ -242,9 +242,10 @@ def _chance(logits: npt.NDArray[np.floating[Any]]) -> F32:
 
 
 def by_name(videos: Dataset, names: F32) -> F32:
-    """The greater of the words' and the picture's cosine with each name, of one space."""
+    """The greatest cosine of words, picture and sound with each name, where of one space."""
     width = names.shape[1]
-    parts = [part @ names.T for part in (videos.sentence, videos.bridge) if part.shape[1] == width]
+    told = (videos.sentence, videos.bridge, videos.sound_bridge)
+    parts = [part @ names.T for part in told if part.shape[1] == width]
     if not parts:
         return np.zeros((len(videos), len(names)), np.float32)
     return np.asarray(np.maximum.reduce(parts), np.float32)

@@ -33,6 +33,7 @@ class Hint(StrEnum):
     NAME = "name"  # the tag's own name or an alias stands in the words: share matched, 0 to 1
     UPLOADER = "uploader"  # share of the uploader's other labelled videos with the tag
     BRIDGE = "bridge"  # cosine of the picture and the tag's name
+    SOUND_BRIDGE = "sound_bridge"  # cosine of the sound and the tag's name
     MEANING = "meaning"  # cosine of the words and the tag's name
     PRIOR = "prior"  # log of the tag's share of labelled videos
 

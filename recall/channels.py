@@ -2,7 +2,7 @@
 
 text         neighbours by sentence, neighbours by words, names in the words, names near in meaning
 visual       neighbours by scene, names near the picture
-audio        neighbours by sound
+audio        neighbours by sound, names near the sound
 classifier   the multimodal network, linear models on words and on everything, the uploader's videos
 multimodal   neighbours by fused embedding
 """
@@ -63,7 +63,7 @@ _SHARE, _COSINE, _CERTAIN, _LOG_ODDS, _PRIOR = (
 UNTRAINED: Mapping[Channel, tuple[tuple[float, float], ...]] = {
     Channel.TEXT: (_SHARE, _COSINE, _SHARE, _COSINE, _CERTAIN, _COSINE, _PRIOR),
     Channel.VISUAL: (_SHARE, _COSINE, _COSINE, _PRIOR),
-    Channel.AUDIO: (_SHARE, _COSINE, _PRIOR),
+    Channel.AUDIO: (_SHARE, _COSINE, _COSINE, _PRIOR),
     Channel.CLASSIFIER: (_LOG_ODDS, _CERTAIN, _SHARE, _SHARE, _PRIOR),
     Channel.MULTIMODAL: (_SHARE, _COSINE, _PRIOR),
 }
@@ -144,6 +144,9 @@ class Channels:
             columns.append(self.meaning.column(batch, batch.views.sentence[rows], rows))
         if channel is Channel.VISUAL and rows is not None:
             columns.append(self.bridge.column(batch, batch.views.bridge[rows], rows))
+        if channel is Channel.AUDIO and rows is not None:
+            named = rows[batch.views.sound_bridge[rows].any(axis=1)]
+            columns.append(self.meaning.column(batch, batch.views.sound_bridge[named], named))
         return columns
 
     def neighbours(
@@ -214,11 +217,16 @@ class Channels:
             words = np.where(has_terms, 1 / (1 + np.exp(-log_odds)), np.nan)
         meaning = self.meaning.cosines(batch.views.sentence, pairs)
         bridge = self.bridge.cosines(batch.views.bridge, pairs)
+        heard = np.asarray(batch.views.sound_bridge.any(axis=1))
+        sound_bridge = self.meaning.cosines(batch.views.sound_bridge, pairs)
         return {
             Hint.WORDS: words.astype(np.float32),
             Hint.NAME: _looked_up(name_column(batch), pairs, len(self.prior)),
             Hint.UPLOADER: _looked_up(uploader_column(batch, self.history), pairs, len(self.prior)),
             Hint.BRIDGE: np.where(visual, bridge, np.nan).astype(np.float32),
+            Hint.SOUND_BRIDGE: np.where(heard[pairs.video], sound_bridge, np.nan).astype(
+                np.float32
+            ),
             Hint.MEANING: np.where(text, meaning, np.nan).astype(np.float32),
             Hint.PRIOR: self.prior[pairs.tag],
         }
@@ -230,13 +238,14 @@ def log_share(counts: npt.NDArray[np.integer], videos: int) -> F32:
 
 
 def network_inputs(views: Views, spaces: Spaces) -> tuple[F32, F32, F32, F32]:
-    """What the fusion network is given: sentence, picture and bridge, sound, which are used."""
+    """What the fusion network is given: sentence, picture and sound, each with its bridge; used."""
     used = views.used_mask()
     picture = np.concatenate([spaces.picture.place(views.picture), views.bridge], axis=1)
+    sound = np.concatenate([spaces.sound.place(views.sound), views.sound_bridge], axis=1)
     return (
         spaces.sentence.place(views.sentence) * used[:, :1],
         picture * used[:, 1:2],
-        spaces.sound.place(views.sound) * used[:, 2:],
+        sound * used[:, 2:],
         used,
     )
 

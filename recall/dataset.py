@@ -29,7 +29,8 @@ NO_UPLOADER = -1
 class Dataset:
     """N videos. A row of an array is zero where the video lacks that modality: ask ``states``.
 
-    ``sentence``   float32 [N, Ds]; ``bridge`` float32 [N, Db].
+    ``sentence``   float32 [N, Ds]; ``bridge`` float32 [N, Db]; ``sound_bridge``
+                   float32 [N, Ds], or no columns where the profile has none.
     ``frames``     ragged rows of [Dv], one list a video, in half precision, since most of what is
                    held is theirs; ``audio`` float32 [Da]; ``tokens`` int64 ids.
     ``states``     uint8 [N, 3]: places in STATES, one column a modality (MODALITIES).
@@ -44,6 +45,7 @@ class Dataset:
     uploaders: tuple[str, ...]
     sentence: F32
     bridge: F32
+    sound_bridge: F32
     frames: Ragged[np.float16]
     audio: Ragged[np.float32]
     tokens: Ragged[np.int64]
@@ -81,6 +83,7 @@ class Dataset:
             uploaders=tuple(self.uploaders[number] for number in seen.tolist()),
             sentence=gathered(self.sentence, at),
             bridge=gathered(self.bridge, at),
+            sound_bridge=gathered(self.sound_bridge, at),
             frames=_taken(self.frames, at),
             audio=_taken(self.audio, at),
             tokens=self.tokens.take(at),
@@ -114,6 +117,7 @@ class Dataset:
             frames=self.frames[row].astype(np.float32) if visual else None,
             bridge=self.bridge[row] if visual else None,
             audio=self.audio[row] if audio else None,
+            sound_bridge=self.sound_bridge[row] if audio and self.sound_bridge.size else None,
         )
 
     def each(self) -> Iterator[Features]:
@@ -130,7 +134,7 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
     labelled: list[LabelledVideo] = []
     words: list[Words] = []
     states: list[list[int]] = []
-    sentence, bridge, audio = (_Lists(np.float32) for _ in range(3))
+    sentence, bridge, sound_bridge, audio = (_Lists(np.float32) for _ in range(4))
     frames, tokens = _Lists(np.float16), _Lists(np.int64)
     for video, features in videos:
         labelled.append(video)
@@ -139,6 +143,8 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
         try:
             sentence.add(None if features.sentence is None else features.sentence[None])
             bridge.add(None if features.bridge is None else features.bridge[None])
+            heard = features.sound_bridge
+            sound_bridge.add(None if heard is None else heard[None])
             frames.add(None if features.frames is None else features.frames.astype(np.float16))
             audio.add(features.audio)
             tokens.add(features.tokens)
@@ -163,6 +169,7 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
         uploaders=tuple(uploaders),
         sentence=sentence.one_each(),
         bridge=bridge.one_each(),
+        sound_bridge=sound_bridge.one_each(),
         frames=frames.packed(0),
         audio=audio.packed(0),
         tokens=tokens.packed(),

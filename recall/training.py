@@ -48,7 +48,7 @@ Report = Callable[[str, float], None]
 
 FEWEST_FOR_A_NETWORK = 8
 # Dimensions and whitening of each space, chosen on validation splits.
-_SENTENCE, _PICTURE, _SOUND = (256, 0.5), (256, 0.75), (128, 0.25)
+_SENTENCE, _PICTURE, _SOUND = (256, 0.5), (256, 0.75), (256, 0.75)
 _VIDEOS_TO_SEARCH_FOR = 4_000
 _VECTORS_TO_FIT = 50_000
 _BITS = 4  # a dimension of the indexed vectors

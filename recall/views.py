@@ -25,16 +25,17 @@ MOST_SCENES = 4
 class Views:
     """B videos, one row each; a row is zero where the video lacks that modality.
 
-    ``sentence`` [B, Ds], ``bridge`` [B, Db], ``frames`` ragged rows of [Dv]: as in the features,
-    but the frames in half precision, as a :class:`Dataset` holds them. ``picture`` [B, Dv]: mean
-    over the frames. ``sound`` [B, 2 Da]: unit mean and unit maximum over the blocks, side by side.
-    ``states``: each video's modalities. All others float32.
+    ``sentence`` [B, Ds], ``bridge`` [B, Db], ``sound_bridge`` [B, Ds], ``frames`` ragged rows of
+    [Dv]: as in the features, but the frames in half precision, as a :class:`Dataset` holds them.
+    ``picture`` [B, Dv]: mean over the frames. ``sound`` [B, 2 Da]: unit mean and unit
+    maximum over the blocks, side by side. ``states``: each video's modalities. All others float32.
     """
 
     words: tuple[Words, ...]
     states: tuple[tuple[State, State, State], ...]
     sentence: F32
     bridge: F32
+    sound_bridge: F32
     frames: Ragged[np.float16]
     picture: F32
     sound: F32
@@ -49,6 +50,7 @@ class Views:
             self.states[rows],
             self.sentence[rows],
             self.bridge[rows],
+            self.sound_bridge[rows],
             stretch(self.frames, rows),
             self.picture[rows],
             self.sound[rows],
@@ -90,6 +92,7 @@ def views_of(batch: Sequence[Features], dims: Dims) -> Views:
         ),
         sentence=_rows([f.sentence for f in batch], dims.sentence),
         bridge=_rows([f.bridge for f in batch], dims.bridge),
+        sound_bridge=_rows([f.sound_bridge for f in batch], dims.sentence),
         frames=frames,
         picture=frames.means(),
         sound=_sound(_ragged([f.audio for f in batch], dims.audio)),
@@ -103,6 +106,7 @@ def views_of_dataset(dataset: Dataset, dims: Dims) -> Views:
         states=tuple((STATES[a], STATES[b], STATES[c]) for a, b, c in dataset.states.tolist()),
         sentence=_widened(dataset.sentence, dims.sentence),
         bridge=_widened(dataset.bridge, dims.bridge),
+        sound_bridge=_widened(dataset.sound_bridge, dims.sentence),
         frames=dataset.frames,
         picture=by_parts(len(dataset), lambda part: stretch(dataset.frames, part).means()),
         sound=by_parts(len(dataset), lambda part: _sound(stretch(dataset.audio, part))),

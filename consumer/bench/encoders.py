@@ -10,14 +10,13 @@ from time import perf_counter
 import numpy as np
 
 from consumer.bench.timing import Row, side_by_side
-from encoders.audio import AudioEncoder
+from encoders.audio import AudioEncoder, Ear
 from encoders.batching import padded
-from encoders.checkpoint import read_checkpoint
 from encoders.encoder import Encoders, Item
 from encoders.features import F32, U8, Media, Modality, State, Words
 from encoders.profile import Profile, default_weights_dir
 from encoders.session import Session
-from encoders.weights import locate
+from encoders.weights import read_weights
 
 WORDS = Words("a tabby cat plays the piano in the kitchen at night")
 VIDEOS = 4
@@ -54,13 +53,15 @@ def bench_encoders(profile: Profile, threads: int) -> list[Row]:
 
     def session(role: str) -> Session:
         spec = profile.networks[role]
-        weights = read_checkpoint(locate(profile, spec.weights, default_weights_dir()))
+        weights = read_weights(profile, spec.weights, default_weights_dir())
         return Session(spec.graph, weights, threads=threads)
 
-    sentence, frame, audio = (session(role) for role in ("sentence", "frame", "audio"))
+    sentence, frame = session("sentence"), session("frame")
+    ears = [Ear(session(role), kind) for role, kind in profile.front_end.networks.items()]
     tokens = padded([encoders.tokenize(WORDS.text)] * VIDEOS)
     frames, sound = noise(profile)
-    blocks = AudioEncoder(audio, profile.front_end).blocks(sound)
+    blocks = AudioEncoder(ears, profile.front_end, None).blocks(sound)
+    patches = [np.concatenate(ear.patches(blocks)) for ear in ears]
 
     def row(work: str, item: Item, *raw: Callable[[], object]) -> Row:
         return side_by_side(
@@ -78,7 +79,11 @@ def bench_encoders(profile: Profile, threads: int) -> list[Row]:
         return [frame.run(frames) for _ in range(VIDEOS)]
 
     def sound_alone() -> object:
-        return [audio.run(blocks) for _ in range(VIDEOS)]
+        return [
+            ear.session.run(heard)
+            for _ in range(VIDEOS)
+            for ear, heard in zip(ears, patches, strict=True)
+        ]
 
     count, seconds = profile.frame_spec.count, profile.sound_spec.max_seconds
     return [

@@ -163,13 +163,14 @@ def _dataset(small: Recaller, size: Size, random: Random) -> Dataset:
     used = np.stack([text, visual, audio], axis=1)
     split = np.full(videos, SPLITS.index(Split.TRAIN), dtype=np.uint8)
     split[videos - videos // _VALIDATION :] = SPLITS.index(Split.VAL)
-    names = channels.bridge.vectors
+    names, meanings = channels.bridge.vectors, channels.meaning.vectors
     return Dataset(
         video_ids=tuple(f"video-{number}" for number in range(videos)),
         words=_words(channels, copy_of, random),
         uploaders=tuple(f"uploader-{number}" for number in range(1 + videos // _UPLOADS)),
         sentence=sentence,
         bridge=gathered(names, random.integers(0, len(names), videos)),
+        sound_bridge=gathered(meanings, random.integers(0, len(meanings), videos)),
         frames=Ragged(frames, FRAMES * np.arange(videos + 1)),
         audio=Ragged(sound, np.arange(videos + 1)),
         tokens=Ragged(np.zeros(0, dtype=np.int64), np.zeros(videos + 1, dtype=np.int64)),

@@ -46,7 +46,7 @@ def videos_like(recaller: Recaller, count: int, random: Random) -> list[Features
             words += [term_list[t] for t in terms[other] if " " not in term_list[t]][:_WORDS]
         tags = library.labels[number]
         names = channels.bridge.vectors
-        near = names[random.choice(tags) if len(tags) else random.integers(len(names))]
+        tag = random.choice(tags) if len(tags) else random.integers(len(names))
         sound = _like(heard, parts[2], number, random)
         videos.append(
             Features(
@@ -54,8 +54,9 @@ def videos_like(recaller: Recaller, count: int, random: Random) -> list[Features
                 states=dict.fromkeys(Modality, State.USED),
                 sentence=unit(_like(said, parts[0], number, random)[0]),
                 frames=_like(seen, parts[1], number, random),
-                bridge=shifted(near, random),
+                bridge=shifted(names[tag], random),
                 audio=sound[:, : sound.shape[1] // 2],
+                sound_bridge=shifted(channels.meaning.vectors[tag], random),
             )
         )
     return videos

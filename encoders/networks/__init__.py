@@ -8,7 +8,9 @@ Pictures come in as the decoder gives them (uint8, channels last); scaling belon
 from encoders.networks.bert import BertLayers, BertShape, SentenceBert
 from encoders.networks.clip import ClipImage, ClipShape, ClipText
 from encoders.networks.efficientnet import EfficientNetLite0
-from encoders.networks.sound import SoundEffects, Vggish
+from encoders.networks.musicnn import Musicnn
+from encoders.networks.vggish import Vggish
+from encoders.networks.yamnet import Yamnet
 
 __all__ = [
     "BertLayers",
@@ -17,7 +19,8 @@ __all__ = [
     "ClipShape",
     "ClipText",
     "EfficientNetLite0",
+    "Musicnn",
     "SentenceBert",
-    "SoundEffects",
     "Vggish",
+    "Yamnet",
 ]

@@ -9,17 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME does: the odd pixel at the lower right."""
+def same(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+    """Padded as TensorFlow's SAME does: the odd pixel at the lower right."""
+    pads: list[int] = []
+    for axis in (3, 2):
+        size = int(x.shape[axis])
+        wanted, step = kernel[axis - 2], stride[axis - 2]
+        total = max((-(-size // step) - 1) * step + wanted - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads) if any(pads) else x
 
+
+class SameConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
-        pads: list[int] = []
-        for axis in (3, 2):
-            kernel, stride = self.kernel_size[axis - 2], self.stride[axis - 2]
-            size = int(x.shape[axis])
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, pads) if any(pads) else x)
+        return super().forward(same(x, self.kernel_size, self.stride))
 
 
 class InvertedBottleneck(nn.Module):

@@ -34,12 +34,12 @@ def media() -> MakeMedia:
     def make(seed: int = 0, *, frames: int = 2, seconds: float = 1.0) -> Media:
         random = np.random.default_rng(seed)
         pictures = random.integers(0, 256, (frames, 224, 224, 3), np.uint8) if frames else None
-        sound = random.normal(0, 0.1, int(44100 * seconds)).astype(np.float32) if seconds else None
+        sound = random.normal(0, 0.1, int(16000 * seconds)).astype(np.float32) if seconds else None
         states = {
             Modality.VISUAL: State.USED if frames else State.MISSING,
             Modality.AUDIO: State.USED if seconds else State.MISSING,
         }
-        return Media(pictures, sound, 44100, seconds, states, f"{seed:064x}")
+        return Media(pictures, sound, 16000, seconds, states, f"{seed:064x}")
 
     return make
 

@@ -93,7 +93,7 @@ def test_a_second_run_reads_nothing_and_finds_the_same(
         assert isinstance(one, Features)
         assert isinstance(other, Features)
         assert one.states == other.states
-        for name in ("sentence", "tokens", "frames", "bridge", "audio"):
+        for name in ("sentence", "tokens", "frames", "bridge", "audio", "sound_bridge"):
             np.testing.assert_equal(getattr(one, name), getattr(other, name))
 
 

@@ -17,7 +17,7 @@ from encoders.parts import Known, split
 from encoders.profile import Profile
 from tests.encoders.conftest import MakeMedia
 
-ARRAYS = ("sentence", "tokens", "frames", "bridge", "audio")
+ARRAYS = ("sentence", "tokens", "frames", "bridge", "audio", "sound_bridge")
 
 
 def assert_same(one: Features, other: Features) -> None:
@@ -111,11 +111,12 @@ def test_an_array_is_there_only_for_a_used_modality(
         assert (features.frames is not None) == (states[Modality.VISUAL] is State.USED)
         assert (features.bridge is not None) == (states[Modality.VISUAL] is State.USED)
         assert (features.audio is not None) == (states[Modality.AUDIO] is State.USED)
+        assert (features.sound_bridge is not None) == (states[Modality.AUDIO] is State.USED)
 
 
 @pytest.mark.parametrize("level", [0.0, 5e-4])
 def test_a_silent_sound_counts_as_none(encoders: Encoders, media: MakeMedia, level: float) -> None:
-    sound = np.full(44100, level, np.float32)
+    sound = np.full(16000, level, np.float32)
     (features,) = encoders.encode([Item(Words(), replace(media(), sound=sound))])
     assert features.states[Modality.AUDIO] is State.MISSING
     assert features.audio is None
@@ -132,7 +133,7 @@ def test_a_sound_is_the_same_at_any_loudness(encoders: Encoders, media: MakeMedi
 
 
 @pytest.mark.parametrize(
-    ("seconds", "blocks"), [(0.05, 1), (2.3, 1), (3.4, 1), (3.7, 2), (5.0, 2), (9.38, 4), (30, 4)]
+    ("seconds", "blocks"), [(0.05, 1), (2.9, 1), (4.3, 1), (4.5, 2), (7.0, 2), (11.7, 4), (30, 4)]
 )
 def test_blocks_spread_over_the_sound(
     encoders: Encoders, media: MakeMedia, seconds: float, blocks: int
@@ -140,6 +141,26 @@ def test_blocks_spread_over_the_sound(
     (features,) = encoders.encode([Item(Words(), media(frames=0, seconds=seconds))])
     assert features.audio is not None
     assert len(features.audio) == blocks
+
+
+def test_a_short_sound_is_heard_as_if_it_were_repeated(
+    encoders: Encoders, media: MakeMedia
+) -> None:
+    short = media(seconds=1)
+    assert short.sound is not None
+    again = replace(short, sound=np.tile(short.sound, 2))
+    one, other = encoders.encode([Item(Words(), short), Item(Words(), again)])
+    assert one.audio is not None
+    assert other.audio is not None
+    np.testing.assert_allclose(one.audio, other.audio, atol=1e-5)
+
+
+def test_a_sound_is_near_the_name_of_what_is_heard(encoders: Encoders, media: MakeMedia) -> None:
+    """White noise is what rain and a waterfall sound like to YAMNet."""
+    (features,) = encoders.encode([Item(Words(), media(seconds=6))])
+    names = ["rain", "dog", "violin", "speech"]
+    cosines = encoders.sentences(names) @ np.asarray(features.sound_bridge)
+    assert names[int(cosines.argmax())] == "rain"
 
 
 def test_known_parts_cost_nothing_and_change_nothing(encoders: Encoders, media: MakeMedia) -> None:

@@ -18,7 +18,7 @@ from encoders.features import F32, I64, U8
 from encoders.profile import NetworkSpec, Profile, load_profile, read_profile
 from encoders.session import Session
 from encoders.small_bert import initial_layers
-from encoders.weights import default_weights_dir, locate
+from encoders.weights import default_weights_dir, locate, read_weights
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytestmark = pytest.mark.train
@@ -59,7 +59,7 @@ def random_weights(spec: NetworkSpec) -> dict[str, Array]:
 @pytest.mark.parametrize("role", PACKAGED)
 def test_packaged_graphs_on_their_weights_equal_torch(profile: Profile, role: str) -> None:
     spec = profile.networks[role]
-    weights = read_checkpoint(locate(profile, spec.weights, default_weights_dir()))
+    weights = read_weights(profile, spec.weights, default_weights_dir())
     assert_parity(spec, weights, 1e-5)
 
 
@@ -74,6 +74,7 @@ def test_paper_graphs_equal_torch(role: str) -> None:
         pytest.param("sentence", marks=pytest.mark.slow),
         pytest.param("frame", marks=pytest.mark.slow),
         "audio",
+        "music",
     ],
 )
 def test_a_fresh_export_computes_the_same(profile: Profile, role: str, tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_a_fresh_export_computes_the_same(profile: Profile, role: str, tmp_path:
 
     spec = profile.networks[role]
     fresh = {graph.name: graph for graph in export(_only(profile, role), tmp_path)}
-    weights = read_checkpoint(locate(profile, spec.weights, default_weights_dir()))
+    weights = read_weights(profile, spec.weights, default_weights_dir())
     inputs = [x.numpy() for x in example(spec)]
     kept = Session(spec.graph, weights, threads=1).run(*inputs)
     new = Session(fresh[spec.graph.name], weights, threads=1).run(*inputs)

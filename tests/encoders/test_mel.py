@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -36,35 +37,48 @@ def long_spectrum(samples: F32, size: int) -> list[float]:
     ]
 
 
-def test_vggish_is_its_published_definition() -> None:
-    block = noise(15600)
-    result = mel.vggish(block)
-    assert result.shape == (96, 64)
-    for frame in (0, 41, 95):
+def slaney_hertz(mel: float) -> float:
+    """Slaney's scale: 200/3 Hz a mel up to 1 kHz, then 27 mels to a factor of 6.4."""
+    return mel * 200 / 3 if mel < 15 else 1000 * math.exp((mel - 15) * math.log(6.4) / 27)
+
+
+@pytest.mark.parametrize(
+    ("front_end", "floor"), [(mel.vggish, 0.01), (mel.yamnet, 0.001)], ids=["vggish", "yamnet"]
+)
+def test_a_patch_is_as_published(front_end: Callable[[F32], F32], floor: float) -> None:
+    block = noise(2 * 15600)
+    result = front_end(block)
+    assert result.shape == (2, 96, 64)
+    for patch, frame in ((0, 0), (0, 95), (1, 41)):
         window = [0.5 - 0.5 * math.cos(2 * math.pi * n / 400) for n in range(400)]
-        samples = block[160 * frame : 160 * frame + 400] * np.array(window)
-        spectrum = long_spectrum(samples, 512)
+        start = 15600 * patch + 160 * frame
+        spectrum = long_spectrum(block[start : start + 400] * np.array(window), 512)
         for band in (0, 17, 63):
             energy = sum(
                 magnitude * long_weight(k * 16000 / 512, band, 64, 125.0, 7500.0)
                 for k, magnitude in enumerate(spectrum)
             )
-            assert result[frame, band] == pytest.approx(math.log(energy + 0.01), abs=1e-5)
+            assert result[patch, frame, band] == pytest.approx(math.log(energy + floor), abs=1e-5)
 
 
-def test_aisfx_is_its_published_definition() -> None:
-    block = noise(103424)
-    result = mel.aisfx(block)
-    assert result.shape == (100, 96)
-    for frame in (0, 99):
-        window = [0.5 - 0.5 * math.cos(2 * math.pi * n / 2047) for n in range(2048)]
-        samples = block[1024 * frame : 1024 * frame + 2048] * np.array(window)
-        spectrum = long_spectrum(samples, 2048)
+def test_musicnn_is_its_published_definition() -> None:
+    block = noise(46800)
+    result = mel.musicnn(block)
+    assert result.shape == (1, 181, 96)
+    top = 15 + 27 * math.log(8) / math.log(6.4)
+    edges = [slaney_hertz(top * i / 97) for i in range(98)]
+    for frame in (0, 180):
+        window = [0.5 - 0.5 * math.cos(2 * math.pi * n / 512) for n in range(512)]
+        spectrum = long_spectrum(block[256 * frame : 256 * frame + 512] * np.array(window), 512)
         for band in (0, 30, 95):
-            weights = [long_weight(k * 44100 / 2048, band, 96, 0.0, 22050.0) for k in range(1025)]
-            energy = sum(w * m * m for w, m in zip(weights, spectrum, strict=True)) / sum(weights)
-            expected = math.log10(1 + 1e4 * energy) / 9.457798957824707
-            assert result[frame, band] == pytest.approx(expected, abs=1e-5)
+            left, middle, right = edges[band : band + 3]
+            energy = 0.0
+            for k, magnitude in enumerate(spectrum):
+                hertz = k * 16000 / 512
+                slope = min((hertz - left) / (middle - left), (right - hertz) / (right - middle))
+                energy += max(0.0, slope) * 2 / (right - left) * magnitude**2
+            expected = math.log10(1 + 1e4 * energy)
+            assert result[0, frame, band] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
@@ -73,4 +87,4 @@ def test_a_tone_rings_in_its_own_band(hertz: float) -> None:
     tone = np.sin(2 * np.pi * hertz * time).astype(np.float32)
     centres = np.linspace(long_mel(125.0), long_mel(7500.0), 66)[1:-1]
     nearest = int(np.abs(centres - long_mel(hertz)).argmin())
-    assert abs(int(mel.vggish(tone)[50].argmax()) - nearest) <= 1
+    assert abs(int(mel.vggish(tone)[0, 50].argmax()) - nearest) <= 1

@@ -23,8 +23,8 @@ def edited(tmp_path: Path) -> Callable[[Edit], Profile]:
         data = json.loads((HERE / "packaged.json").read_bytes())
         edit(data)
         (tmp_path / "packaged").mkdir(exist_ok=True)
-        names = (HERE / "packaged" / "imagenet_classes.txt").read_bytes()
-        (tmp_path / "packaged" / "imagenet_classes.txt").write_bytes(names)
+        for names in (HERE / "packaged").glob("*_classes.txt"):
+            (tmp_path / "packaged" / names.name).write_bytes(names.read_bytes())
         (tmp_path / "edited.json").write_text(json.dumps(data))
         return load_profile(tmp_path / "edited.json")
 
@@ -34,9 +34,12 @@ def edited(tmp_path: Path) -> Callable[[Edit], Profile]:
 @pytest.mark.parametrize(
     "edit",
     [
-        pytest.param(lambda d: d.update(preprocessing=3), id="pre-processing"),
+        pytest.param(lambda d: d.update(preprocessing=99), id="pre-processing"),
         pytest.param(lambda d: d["files"]["audio"].update(sha256="0" * 64), id="weights"),
         pytest.param(lambda d: d["frames"].update(count=4), id="frames"),
+        pytest.param(lambda d: d["sound"].update(level=0.9), id="sound"),
+        pytest.param(lambda d: d["bridge"].update(sound_top=3), id="bridge"),
+        pytest.param(lambda d: d["bridge"].pop("sound_classes"), id="classes"),
         pytest.param(lambda d: d["languages"].append("de"), id="languages"),
         pytest.param(lambda d: d["networks"]["sentence"]["shape"].update(heads=6), id="shape"),
     ],

@@ -76,6 +76,7 @@ def video(title: str = "a dog", *, audio: State = State.USED) -> Features:
             array(8, 1280),
             array(384),
             array(2, 512) if audio == "used" else None,
+            array(8) if audio == "used" else None,
         ),
     )
 
@@ -83,7 +84,7 @@ def video(title: str = "a dog", *, audio: State = State.USED) -> Features:
 def assert_equal(one: Features, other: Features) -> None:
     assert one.words == other.words
     assert one.states == other.states
-    for name in ("sentence", "tokens", "frames", "bridge", "audio"):
+    for name in ("sentence", "tokens", "frames", "bridge", "audio", "sound_bridge"):
         a, b = getattr(one, name), getattr(other, name)
         if a is None or b is None:
             assert a is b, name

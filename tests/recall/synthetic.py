@@ -124,6 +124,9 @@ class World:
         bridge = _unit(
             self.meanings[seen].sum(0) + random.normal(size=self.meanings.shape[1]) * 0.2
         )
+        sound_bridge = _unit(
+            self.meanings[heard].sum(0) + random.normal(size=self.meanings.shape[1]) * 0.2
+        )
         states = [State.USED if t else State.MISSING for t in there]
         text = " ".join(words)
         return Features(
@@ -134,6 +137,7 @@ class World:
             frames=frames.astype(np.float32) if there[1] else None,
             bridge=bridge if there[1] else None,
             audio=audio.astype(np.float32) if there[2] else None,
+            sound_bridge=sound_bridge if there[2] else None,
         )
 
 

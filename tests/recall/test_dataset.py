@@ -41,7 +41,7 @@ def test_packing_holds_one_video_at_a_time_and_gives_each_back() -> None:
     packed = pack(one_by_one())
     for row, (_, features) in enumerate(videos):
         again = packed.features(row)
-        for name in ("sentence", "bridge", "audio", "tokens"):
+        for name in ("sentence", "bridge", "audio", "sound_bridge", "tokens"):
             np.testing.assert_array_equal(getattr(again, name), getattr(features, name))
         assert again.frames is not None
         assert features.frames is not None
