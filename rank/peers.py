@@ -242,10 +242,13 @@ def _chance(logits: npt.NDArray[np.floating[Any]]) -> F32:
 
 
 def by_name(videos: Dataset, names: F32) -> F32:
-    """The greatest cosine of words, picture and sound with each name, where of one space."""
+    """The greater of the words' and the picture's cosine with each name, of one space.
+
+    The sound's is left out: what is heard has less of a name, and the greatest of all three was
+    right less often.
+    """
     width = names.shape[1]
-    told = (videos.sentence, videos.bridge, videos.sound_bridge)
-    parts = [part @ names.T for part in told if part.shape[1] == width]
+    parts = [part @ names.T for part in (videos.sentence, videos.bridge) if part.shape[1] == width]
     if not parts:
         return np.zeros((len(videos), len(names)), np.float32)
     return np.asarray(np.maximum.reduce(parts), np.float32)

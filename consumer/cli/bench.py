@@ -116,7 +116,7 @@ def training(
     """Training recall at a platform's size: seconds and memory by stage. Needs the extra train.
 
     The bundle's labelled videos and tags are multiplied. What grows with the videos lies in files
-    without names in TMPDIR and isn't counted: about 80 KB a video, so put TMPDIR on a disk.
+    without names in TMPDIR and isn't counted: about 100 KB a video, so put TMPDIR on a disk.
 
     \b
     Example:
