@@ -38,14 +38,8 @@ class Ear:
         """Each of the network's outputs [A, ·], the mean over a block's patches."""
         patches = self.patches(blocks)
         count = patches.shape[1]
-        each = patches.reshape(-1, *patches.shape[2:])
-        parts = [
-            self.session.run(each[start : start + BATCH]) for start in range(0, len(each), BATCH)
-        ]
-        return [
-            np.concatenate(outputs).reshape(len(blocks), count, -1).mean(axis=1)
-            for outputs in zip(*parts, strict=True)
-        ]
+        outputs = self.session.run_by(BATCH, patches.reshape(-1, *patches.shape[2:]))
+        return [output.reshape(len(blocks), count, -1).mean(axis=1) for output in outputs]
 
 
 class AudioEncoder:
@@ -70,15 +64,13 @@ class AudioEncoder:
         blocks = [self.blocks(sound) for sound in sounds]
         heard = [ear.hear(np.concatenate(blocks)) for ear in self._ears]
         embeddings = np.concatenate([outputs[0] for outputs in heard], axis=1)
-        ends = np.cumsum([len(own) for own in blocks])
-        encoded = []
-        for own, end in zip(blocks, ends, strict=True):
-            span = slice(end - len(own), end)
-            bridge = None
-            if self._bridge is not None:
-                bridge = self._bridge.of(heard[0][1][span].mean(axis=0))
-            encoded.append((embeddings[span], bridge))
-        return encoded
+        cuts = np.cumsum([len(own) for own in blocks])[:-1]
+        parts = np.split(embeddings, cuts)
+        if self._bridge is None:
+            return [(part, None) for part in parts]
+        chances = np.split(heard[0][1], cuts)
+        bridges = [self._bridge.of(own.mean(axis=0)) for own in chances]
+        return list(zip(parts, bridges, strict=True))
 
     def blocks(self, sound: F32) -> F32:
         """Blocks [A, samples], spread evenly; a sound that is shorter than one is repeated.

@@ -32,12 +32,7 @@ class FrameEncoder:
         """(embeddings [T, Dv], bridge [Db]) of each video's frames uint8 [T, H, W, 3]."""
         if not videos:
             return []
-        frames = np.concatenate(videos)
-        parts = [
-            self._session.run(frames[start : start + BATCH])
-            for start in range(0, len(frames), BATCH)
-        ]
-        embeddings, *logits = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        embeddings, *logits = self._session.run_by(BATCH, np.concatenate(videos))
         ends = np.cumsum([len(video) for video in videos])
         encoded = []
         for video, end in zip(videos, ends, strict=True):

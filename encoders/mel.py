@@ -46,16 +46,12 @@ def hertz_to_mel(hertz: F64 | float) -> F64:
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0))
 
 
-def triangles(bands: int, bins: int, rate: int, low: float, high: float) -> F64:
-    """float64 [bins, bands]: HTK triangles whose slopes are straight on the mel scale."""
-    centre = hertz_to_mel(np.linspace(0.0, rate / 2, bins))[:, None]
-    edges = np.linspace(hertz_to_mel(low), hertz_to_mel(high), bands + 2)
+def triangles(centres: F64, edges: F64) -> F64:
+    """float64 [bins, bands]: a triangle over each three of ``edges``, seen at ``centres``."""
     left, middle, right = edges[:-2], edges[1:-1], edges[2:]
-    rising = (centre - left) / (middle - left)
-    falling = (right - centre) / (right - middle)
-    weights = np.maximum(0.0, np.minimum(rising, falling))
-    weights[0] = 0.0  # the constant part is no sound
-    return np.asarray(weights)
+    rising = (centres[:, None] - left) / (middle - left)
+    falling = (right - centres[:, None]) / (right - middle)
+    return np.maximum(0.0, np.minimum(rising, falling))
 
 
 def _log_mel(block: F32, floor: float) -> F32:
@@ -77,8 +73,18 @@ def _hann(size: int) -> F64:
 
 
 @cache
+def _hertz() -> F64:
+    """float64 [257]: the bins of a Fourier transform of 512 samples."""
+    return np.linspace(0.0, RATE / 2, 257)
+
+
+@cache
 def _htk() -> F64:
-    return triangles(64, 257, RATE, 125.0, 7500.0)
+    """float64 [257, 64]: triangles whose slopes are straight on the mel scale."""
+    edges = np.linspace(hertz_to_mel(125.0), hertz_to_mel(7500.0), 66)
+    weights = triangles(hertz_to_mel(_hertz()), edges)
+    weights[0] = 0.0  # the constant part is no sound
+    return weights
 
 
 @cache
@@ -86,11 +92,7 @@ def _slaney() -> F64:
     """float64 [257, 96]: straight up to 1 kHz, logarithmic above, after Slaney's toolbox (1998)."""
     places = np.arange(98) * _slaney_mel(RATE / 2) / 97
     edges = np.where(places < 15, places * 200 / 3, 1000 * 6.4 ** ((places - 15) / 27))
-    left, middle, right = edges[:-2], edges[1:-1], edges[2:]
-    hertz = np.linspace(0.0, RATE / 2, 257)[:, None]
-    rising = (hertz - left) / (middle - left)
-    falling = (right - hertz) / (right - middle)
-    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)) * 2 / (right - left))
+    return np.asarray(triangles(_hertz(), edges) * 2 / (edges[2:] - edges[:-2]))
 
 
 def _slaney_mel(hertz: float) -> float:

@@ -43,6 +43,11 @@ class Session:
         )
         self._inputs = [node.name for node in self._session.get_inputs()]
 
+    def run_by(self, size: int, rows: npt.NDArray[np.generic]) -> list[Output]:
+        """The outputs for all of ``rows``, run so many at a time."""
+        parts = [self.run(rows[start : start + size]) for start in range(0, len(rows), size)]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
     def run(self, *inputs: npt.NDArray[np.generic]) -> Sequence[Output]:
         """The outputs for inputs in the graph's order."""
         outputs: Sequence[Output] = self._session.run(

@@ -144,8 +144,8 @@ class Channels:
             columns.append(self.meaning.column(batch, batch.views.sentence[rows], rows))
         if channel is Channel.VISUAL and rows is not None:
             columns.append(self.bridge.column(batch, batch.views.bridge[rows], rows))
-        if channel is Channel.AUDIO and rows is not None:
-            named = rows[batch.views.sound_bridge[rows].any(axis=1)]
+        if channel is Channel.AUDIO:
+            named = batch.views.named_sounds()
             columns.append(self.meaning.column(batch, batch.views.sound_bridge[named], named))
         return columns
 
@@ -209,6 +209,7 @@ class Channels:
         """Each hint for each pair, float32 [P]; NaN where the video lacks what it takes."""
         text = batch.spoke(batch.views.used(Modality.TEXT))[pairs.video]
         visual = batch.spoke(batch.views.used(Modality.VISUAL))[pairs.video]
+        heard = batch.spoke(batch.views.named_sounds())[pairs.video]
         has_terms = (batch.word_rows.terms.lengths > 0)[pairs.video]
         nothing = np.full(len(pairs), np.nan, dtype=np.float32)
         words = nothing
@@ -217,16 +218,13 @@ class Channels:
             words = np.where(has_terms, 1 / (1 + np.exp(-log_odds)), np.nan)
         meaning = self.meaning.cosines(batch.views.sentence, pairs)
         bridge = self.bridge.cosines(batch.views.bridge, pairs)
-        heard = np.asarray(batch.views.sound_bridge.any(axis=1))
         sound_bridge = self.meaning.cosines(batch.views.sound_bridge, pairs)
         return {
             Hint.WORDS: words.astype(np.float32),
             Hint.NAME: _looked_up(name_column(batch), pairs, len(self.prior)),
             Hint.UPLOADER: _looked_up(uploader_column(batch, self.history), pairs, len(self.prior)),
             Hint.BRIDGE: np.where(visual, bridge, np.nan).astype(np.float32),
-            Hint.SOUND_BRIDGE: np.where(heard[pairs.video], sound_bridge, np.nan).astype(
-                np.float32
-            ),
+            Hint.SOUND_BRIDGE: np.where(heard, sound_bridge, np.nan).astype(np.float32),
             Hint.MEANING: np.where(text, meaning, np.nan).astype(np.float32),
             Hint.PRIOR: self.prior[pairs.tag],
         }

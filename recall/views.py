@@ -61,6 +61,11 @@ class Views:
         column = MODALITIES.index(modality)
         return np.flatnonzero([row[column] is State.USED for row in self.states]).astype(np.int64)
 
+    def named_sounds(self) -> I64:
+        """The rows of the videos whose sound has a place among names."""
+        heard = self.used(Modality.AUDIO)
+        return heard[self.sound_bridge[heard].any(axis=1)]
+
     def any_used(self) -> I64:
         """The rows of the videos that have any modality at all."""
         return np.flatnonzero(self.used_mask().any(axis=1)).astype(np.int64)

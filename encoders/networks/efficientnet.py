@@ -8,16 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-def same(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Padded as TensorFlow's SAME does: the odd pixel at the lower right."""
-    pads: list[int] = []
-    for axis in (3, 2):
-        size = int(x.shape[axis])
-        wanted, step = kernel[axis - 2], stride[axis - 2]
-        total = max((-(-size // step) - 1) * step + wanted - size, 0)
-        pads += [total // 2, total - total // 2]
-    return F.pad(x, pads) if any(pads) else x
+from encoders.networks.tensorflow import same
 
 
 class SameConv(nn.Conv2d):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BANDS = 96
+from encoders.networks.tensorflow import Norm
 
 
 class Layer(nn.Module):
@@ -24,22 +24,6 @@ class Layer(nn.Module):
         """ReLU of the convolution, with so many frames of zeros before and after."""
         x = F.pad(x, (0, 0, before, after))
         return F.relu(F.conv2d(x, self.kernel.permute(3, 2, 0, 1), self.bias))
-
-
-class Norm(nn.Module):
-    """A batch norm over the second axis."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
-        self.moving_mean = nn.Parameter(torch.zeros(channels), requires_grad=False)
-        self.moving_variance = nn.Parameter(torch.ones(channels), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(
-            x, self.moving_mean, self.moving_variance, self.gamma, self.beta, eps=1e-3
-        )
 
 
 class Musicnn(nn.Module):
@@ -63,8 +47,8 @@ class Musicnn(nn.Module):
             *((self.SPAN, self.MIDDLE, 1, self.MIDDLE),) * 2,
         ]
         pooled = 2 * (front + 3 * self.MIDDLE)
-        self._norms = [Norm(1), *(Norm(shape[-1]) for shape in shapes), Norm(pooled)]
-        self._norms.append(Norm(self.LAST))
+        widths = [1, *(shape[-1] for shape in shapes), pooled, self.LAST]
+        self._norms = [Norm(width, epsilon=1e-3, scaled=True) for width in widths]
         self._convolutions = [Layer(*shape) for shape in shapes]
         self.dense = Layer(pooled, self.LAST)
         for kind, layers in (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoders.networks.efficientnet import same
+from encoders.networks.tensorflow import Norm, same
 
 
 class Convolution(nn.Module):
@@ -38,19 +38,14 @@ class Depthwise(nn.Module):
         return F.conv2d(x, kernel, stride=self.stride, groups=len(kernel))
 
 
-class Norm(nn.Module):
+class Rectified(Norm):
     """A batch norm without scale, and ReLU."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.beta = nn.Parameter(torch.zeros(channels))
-        self.moving_mean = nn.Parameter(torch.zeros(channels), requires_grad=False)
-        self.moving_variance = nn.Parameter(torch.ones(channels), requires_grad=False)
+        super().__init__(channels, epsilon=1e-4, scaled=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(
-            F.batch_norm(x, self.moving_mean, self.moving_variance, None, self.beta, eps=1e-4)
-        )
+        return F.relu(super().forward(x))
 
 
 class Classes(nn.Module):
@@ -85,11 +80,11 @@ class Yamnet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [Convolution(3, 1, 32, 2), Norm(32)]
+        layers: list[nn.Module] = [Convolution(3, 1, 32, 2), Rectified(32)]
         source = 32
         for stride, target in self.BLOCKS:
-            layers += [Depthwise(source, stride), Norm(source)]
-            layers += [Convolution(1, source, target, 1), Norm(target)]
+            layers += [Depthwise(source, stride), Rectified(source)]
+            layers += [Convolution(1, source, target, 1), Rectified(target)]
             source = target
         layers.append(Classes(source, 521))
         body = nn.Module()
