@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.features import Features, Modality, State, Words
+from recall.candidates import CandidateSet
 from recall.corpus import LabelledVideo, TagSet
 from recall.dataset import Dataset, pack
 from recall.splits import Split
@@ -124,8 +125,9 @@ class World:
         bridge = _unit(
             self.meanings[seen].sum(0) + random.normal(size=self.meanings.shape[1]) * 0.2
         )
+        (apart,) = random.spawn(1)
         sound_bridge = _unit(
-            self.meanings[heard].sum(0) + random.normal(size=self.meanings.shape[1]) * 0.2
+            self.meanings[heard].sum(0) + apart.normal(size=self.meanings.shape[1]) * 0.2
         )
         states = [State.USED if t else State.MISSING for t in there]
         text = " ".join(words)
@@ -139,6 +141,34 @@ class World:
             audio=audio.astype(np.float32) if there[2] else None,
             sound_bridge=sound_bridge if there[2] else None,
         )
+
+
+def share_found(
+    videos: Dataset, found: Sequence[CandidateSet], channel: int | None = None
+) -> float:
+    """The share of (video, tag) pairs among the candidates, or among those of one channel."""
+    hits = 0
+    for row, candidates in enumerate(found):
+        tags = candidates.tags
+        if channel is not None:
+            tags = tags[~np.isnan(candidates.scores[:, channel])]
+        hits += int(np.isin(videos.labels[row], tags).sum())
+    return hits / len(videos.labels.values)
+
+
+def only(features: Features, modality: Modality, why: State = State.MISSING) -> Features:
+    """The same video with one modality left."""
+    states = {m: s if m is modality else why for m, s in features.states.items()}
+    return Features(
+        words=features.words,
+        states=states,
+        sentence=features.sentence if modality is Modality.TEXT else None,
+        tokens=features.tokens if modality is Modality.TEXT else None,
+        frames=features.frames if modality is Modality.VISUAL else None,
+        bridge=features.bridge if modality is Modality.VISUAL else None,
+        audio=features.audio if modality is Modality.AUDIO else None,
+        sound_bridge=features.sound_bridge if modality is Modality.AUDIO else None,
+    )
 
 
 def _unit(rows: npt.NDArray[np.floating]) -> F32:

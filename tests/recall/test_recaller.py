@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,47 +11,18 @@ import numpy as np
 import pytest
 
 from encoders.features import Features, Modality, State, Words
-from recall.candidates import CHANNELS, HINTS, CandidateSet, Channel, Hint
+from recall.candidates import CHANNELS, HINTS, Channel, Hint
 from recall.classifier import Fused, TagScorer
-from recall.dataset import Dataset
 from recall.network_training import Recipe
-from recall.recaller import Recaller, most_candidates
+from recall.recaller import most_candidates
 from recall.splits import Split
 from recall.storage import load_recaller, save_recaller
 from recall.training import out_of_fold_candidates, train_recall
 from recall.views import dims_of, views_of, views_of_dataset
 from tests.recall.conftest import Trained
-from tests.recall.synthetic import World
+from tests.recall.synthetic import only, share_found
 
 pytestmark = pytest.mark.train
-
-
-def share_found(
-    videos: Dataset, found: Sequence[CandidateSet], channel: int | None = None
-) -> float:
-    """The share of (video, tag) pairs among the candidates, or among those of one channel."""
-    hits = 0
-    for row, candidates in enumerate(found):
-        tags = candidates.tags
-        if channel is not None:
-            tags = tags[~np.isnan(candidates.scores[:, channel])]
-        hits += int(np.isin(videos.labels[row], tags).sum())
-    return hits / len(videos.labels.values)
-
-
-def only(features: Features, modality: Modality, why: State = State.MISSING) -> Features:
-    """The same video with one modality left."""
-    states = {m: s if m is modality else why for m, s in features.states.items()}
-    return Features(
-        words=features.words,
-        states=states,
-        sentence=features.sentence if modality is Modality.TEXT else None,
-        tokens=features.tokens if modality is Modality.TEXT else None,
-        frames=features.frames if modality is Modality.VISUAL else None,
-        bridge=features.bridge if modality is Modality.VISUAL else None,
-        audio=features.audio if modality is Modality.AUDIO else None,
-        sound_bridge=features.sound_bridge if modality is Modality.AUDIO else None,
-    )
 
 
 def complete(trained: Trained) -> Features:
@@ -120,35 +90,6 @@ def test_how_common_a_tag_is_says_nothing_of_a_training_videos_own_labels(
         for row in np.flatnonzero(trained.recall.fold == number).tolist():
             told = found[row].hints[:, HINTS.index(Hint.PRIOR)]
             assert np.array_equal(told, shares[found[row].tags])
-
-
-@pytest.fixture(scope="module")
-def half_labelled(trained: Trained) -> Recaller:
-    """Of the world's 60 tags, only the first 30 have labelled videos."""
-    used, whole = World.of(30), trained.world
-    return train_recall(
-        used.dataset(300),
-        whole.vocabulary,
-        sentences=whole.embed,
-        names=whole.embed,
-        folds=2,
-        recipe=Recipe(epochs=3, batch=64),
-    ).recaller
-
-
-def test_a_tag_without_a_label_is_not_learned_to_be_wrong(
-    trained: Trained, half_labelled: Recaller
-) -> None:
-    recaller, whole = half_labelled, trained.world
-    classifier = recaller.channels.classifier
-    assert classifier is not None
-    assert not classifier.tags.embeddings[30:].any()
-    assert classifier.tags.embeddings[:30].any(axis=1).all()
-    random = np.random.default_rng(3)
-    wanted = 4 * list(range(30, 60))
-    shown = [whole.features([tag, tag - 30], random) for tag in wanted]
-    found = recaller.candidates(shown, [None] * len(shown), limit=12)
-    assert np.mean([tag in f.tags for tag, f in zip(wanted, found, strict=True)]) > 0.4
 
 
 def test_what_is_found_out_of_fold_is_like_what_is_found_of_strangers(trained: Trained) -> None:
@@ -288,79 +229,6 @@ def test_blocked_tags_are_not_proposed_and_merged_ones_give_their_stand_in(
     (after,) = merged.candidates([features], [None])
     assert found.tags[0] not in after.tags
     assert found.tags[1] in after.tags[:3]
-
-
-def with_new_tag(trained: Trained, examples: int) -> tuple[Recaller, World, np.random.Generator]:
-    """The recaller with one tag more, from a world that has it."""
-    wider = World.of(61)
-    tag = wider.vocabulary.tags[60]
-    vector = wider.embed([tag.name])[0]
-    random = np.random.default_rng(5)
-    shown = [(f"example {i}", wider.features([60], random)) for i in range(examples)]
-    return trained.recall.recaller.with_tag(tag, vector, vector, shown), wider, random
-
-
-def test_a_tag_known_by_its_name_alone_is_found_by_words_pictures_and_sounds(
-    trained: Trained,
-) -> None:
-    recaller, wider, random = with_new_tag(trained, 0)
-    names = wider.vocabulary.tags[60].name
-    said = Features(
-        Words(f"my {names}"),
-        {Modality.TEXT: State.USED, Modality.VISUAL: State.MISSING, Modality.AUDIO: State.MISSING},
-        sentence=wider.embed([f"my {names}"])[0],
-    )
-    seen = only(wider.features([60], random), Modality.VISUAL)
-    heard = only(wider.features([60], random), Modality.AUDIO)
-    for features, channel in (
-        (said, Channel.TEXT),
-        (seen, Channel.VISUAL),
-        (heard, Channel.AUDIO),
-    ):
-        (found,) = recaller.candidates([features], [None], limit=61)
-        place = found.tags.tolist().index(60)
-        assert not np.isnan(found.scores[place, CHANNELS.index(channel)])
-        assert not np.isnan(found.scores[place, CHANNELS.index(Channel.CLASSIFIER)])
-    with pytest.raises(ValueError, match="60"):
-        trained.recall.recaller.candidates([said], [None])[0].tags.tolist().index(60)
-
-
-def test_a_new_tag_is_expected_as_often_as_a_usual_one_not_as_tags_without_labels(
-    half_labelled: Recaller,
-) -> None:
-    recaller = half_labelled
-    tag = World.of(61).vocabulary.tags[60]
-    vector = World.of(61).embed([tag.name])[0]
-    prior = recaller.with_tag(tag, vector, vector).channels.prior
-    labelled = recaller.channels.library.counts() > 0
-    assert prior[60] == pytest.approx(np.median(prior[:60][labelled]))
-    assert prior[60] > prior[:60][~labelled].max()
-
-
-def test_examples_bring_a_new_tag_up(trained: Trained) -> None:
-    few, wider, random = with_new_tag(trained, 3)
-    none, _, _ = with_new_tag(trained, 0)
-    alone = [only(wider.features([60], random), Modality.AUDIO) for _ in range(20)]
-    heard = [replace(features, sound_bridge=None) for features in alone]  # no name to go by
-
-    def places(recaller: Recaller) -> list[int]:
-        found = recaller.candidates(heard, [None] * len(heard), limit=61)
-        tags = [candidates.tags.tolist() for candidates in found]
-        return [known.index(60) if 60 in known else 61 for known in tags]
-
-    assert np.median(places(few)) < np.median(places(none))
-
-
-def test_without_any_labelled_video_names_alone_still_work() -> None:
-    world = World.of(40)
-    bare = world.dataset(4).take([0])
-    bare = replace(bare, split=np.full(1, 2, dtype=np.uint8))
-    recall = train_recall(bare, world.vocabulary, sentences=world.embed, names=world.embed)
-    test = world.dataset(40, seed=9)
-    found = recall.recaller.candidates(list(test.each()), test.uploader_ids(), limit=8)
-    assert share_found(test, found) > 0.5
-    assert Channel.MULTIMODAL in found[0].silent
-    assert out_of_fold_candidates(recall) == []
 
 
 def test_training_twice_gives_the_same(trained: Trained) -> None:
