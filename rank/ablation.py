@@ -177,11 +177,16 @@ def ranker_parts(ground: Ground, arena: Arena, bootstrap: Bootstrap) -> list[Row
     plain = arena.prepared
     frozen = replace(arena.plan.fit, bert_epochs=0)
     undropped = replace(arena.plan, size=replace(arena.plan.size, part_dropout=0.0))
+    whole_only = replace(arena.plan, size=replace(arena.plan.size, moments=False))
     changes: dict[str, tuple[Arena, bool]] = {
         "everything": (arena, True),
         "the small BERT frozen": (replace(arena, plan=replace(arena.plan, fit=frozen)), False),
         "no small BERT": (replace(arena, prepared=deprived(plain, ["words"])), False),
-        "mean in place of NeXtVLAD": (replace(arena, prepared=averaged(plain)), False),
+        "no moments": (replace(arena, plan=whole_only), False),
+        "no moments, mean in place of NeXtVLAD": (
+            replace(arena, prepared=averaged(plain), plan=whole_only),
+            False,
+        ),
         "no modality dropout": (replace(arena, plan=undropped), True),
     }
     rows: list[Row] = []

@@ -63,7 +63,7 @@ def add_all(folder: Path, additions: Sequence[Addition], encoders: Encoders) -> 
     for place, item in enumerate(additions):
         recaller = recaller.with_tag(item.tag, meaning[place], bridge[place], item.examples)
         if item.examples:
-            shown = ranker.vectors([features for _, features in item.examples]).mean(0)
+            shown = ranker.vectors([features for _, features in item.examples]).whole.mean(0)
             vector = vectors[place] + shown
             vectors[place] = vector / max(float(np.linalg.norm(vector)), 1e-6)
     tags = np.concatenate([ranker.tags, vectors.astype(np.float16)])

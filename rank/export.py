@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import torch
 
+from rank.evidence import VideoVectors
 from rank.fitting import tag_vectors
 from rank.inputs import Shape, pack
 from rank.ranker import META, NAME_PROJECTION, TAG_VECTORS, TOWER
@@ -35,11 +36,7 @@ def export(towers: Towers, shape: Shape, folder: Path) -> None:
     np.save(folder / TAG_VECTORS, tag_vectors(towers).numpy().astype(np.float16))
     projection = towers.tag.project.weight.detach().numpy().T
     np.save(folder / NAME_PROJECTION, projection.astype(np.float16))
-    meta = {
-        "shape": asdict(shape),
-        "scale": float(towers.scale.detach()),
-        "bias": float(towers.bias.detach()),
-    }
+    meta = {"shape": asdict(shape), "evidence": asdict(towers.evidence())}
     (folder / META).write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n")
 
 
@@ -48,7 +45,8 @@ def _graph(towers: Towers, shape: Shape) -> onnx.ModelProto:
     example = {name: torch.zeros(2, *value.shape[1:]) for name, value in feed.items()}
     for name in ("words", "words_mask"):
         example[name] = torch.zeros(2, 3, *feed[name].shape[2:])
-    axes = {name: {0: "videos"} for name in (*feed, "vectors")}
+    made = VideoVectors._fields
+    axes = {name: {0: "videos"} for name in (*feed, *made)}
     axes["words"][1] = axes["words_mask"][1] = "tokens"
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         path = Path(scratch) / TOWER
@@ -61,7 +59,7 @@ def _graph(towers: Towers, shape: Shape) -> onnx.ModelProto:
             path,
             dynamo=False,
             input_names=list(feed),
-            output_names=["vectors"],
+            output_names=list(made),
             dynamic_axes=axes,
             opset_version=OPSET,
         )

@@ -16,13 +16,14 @@ from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
 
 from encoders.features import F32, I64, Features
+from rank.evidence import VideoVectors
 from rank.inputs import Shape, pack
 from rank.losses import LOSSES, LossName
 from rank.negatives import NegativePlan, Sampler, Teacher
 from rank.progress import Progress
 from rank.projection import Projection, principal
 from rank.small_bert import SmallBert
-from rank.tower import TagTower, Towers, TowerSize, VideoTower
+from rank.tower import TagTower, Towers, TowerSize, VideoTensors, VideoTower
 
 MOST_FOR_PRINCIPAL = 40_000  # rows that settle the principal components well enough
 TEXTS_AT_ONCE = 16
@@ -158,9 +159,7 @@ def fit(
     easy = replace(plan.negatives, hard_share=0.0) if whole else plan.negatives
     trainer.run(rows, batch, heads, easy, frozen_reading, None, "ranker", progress)
     if whole:
-        teacher = Teacher(
-            video_vectors(towers, prepared, frozen_reading).numpy(), tag_vectors(towers).numpy()
-        )
+        teacher = frozen(towers, video_vectors(towers, prepared, frozen_reading))
         trainer.run(rows, batch, whole, plan.negatives, None, teacher, "ranker, words", progress)
     return towers.eval()
 
@@ -173,16 +172,15 @@ def read_words(towers: Towers, prepared: Prepared) -> Tensor:
 
 
 @torch.no_grad()
-def video_vectors(towers: Towers, prepared: Prepared, read: Tensor | None = None) -> Tensor:
-    """Unit vectors of all prepared videos, float32 [N, D]."""
+def video_vectors(towers: Towers, prepared: Prepared, read: Tensor | None = None) -> VideoTensors:
+    """The vectors of all prepared videos."""
     read = read_words(towers, prepared) if read is None else read
     towers.eval()
-    return torch.cat(
-        [
-            _fuse(towers, prepared, rows, read[torch.from_numpy(rows)])
-            for rows in _chunks(len(prepared.texts), 256)
-        ]
-    )
+    found = [
+        _fuse(towers, prepared, rows, read[torch.from_numpy(rows)])
+        for rows in _chunks(len(prepared.texts), 256)
+    ]
+    return VideoTensors(*(torch.cat(each) for each in zip(*found, strict=True)))
 
 
 @torch.no_grad()
@@ -190,6 +188,17 @@ def tag_vectors(towers: Towers) -> Tensor:
     """Unit vectors of all tags, float32 [V, D]."""
     towers.eval()
     return towers.tag.all()
+
+
+@torch.no_grad()
+def frozen(towers: Towers, videos: VideoTensors) -> Teacher:
+    """The towers as they are now, as a teacher of those videos."""
+    return Teacher(as_arrays(videos), tag_vectors(towers).numpy(), towers.evidence())
+
+
+def as_arrays(videos: VideoTensors) -> VideoVectors:
+    """The same vectors in numpy."""
+    return VideoVectors(*(part.numpy() for part in videos))
 
 
 class _Trainer:
@@ -247,7 +256,7 @@ class _Trainer:
             progress(stage, step + 1, steps)
 
     def _scores(
-        self, videos: Tensor, picked: I64, sampler: Sampler, teacher: Teacher | None
+        self, videos: VideoTensors, picked: I64, sampler: Sampler, teacher: Teacher | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         positives, real = _padded(self.labels, picked)
         shared = sampler.random(self.random)
@@ -298,7 +307,7 @@ def _read(towers: Towers, prepared: Prepared, rows: I64) -> Tensor:
     return torch.cat(read)[torch.from_numpy(np.argsort(order))]
 
 
-def _fuse(towers: Towers, prepared: Prepared, rows: I64, read: Tensor) -> Tensor:
+def _fuse(towers: Towers, prepared: Prepared, rows: I64, read: Tensor) -> VideoTensors:
     at = torch.from_numpy(rows)
     return towers.video.fuse(
         prepared.frames[at],

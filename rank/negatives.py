@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from encoders.features import F32, I64
+from rank.evidence import Evidence, VideoVectors
 
 Bools = npt.NDArray[np.bool_]
 
@@ -89,19 +90,20 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Teacher:
-    """A frozen earlier model: unit vectors of the training videos [N, D] and of all tags [V, D]."""
+    """A frozen earlier model: ``videos``, those that are trained on, and all ``tags`` [V, D]."""
 
-    videos: F32
+    videos: VideoVectors
     tags: F32
+    evidence: Evidence
 
     def keeps(self, videos: I64, positives: I64, negatives: I64) -> Bools:
         """Which negatives may stand against which positives, bool [B, P, n].
 
-        ``positives`` int64 [B, P]; ``negatives`` int64 [B, n]. A negative stays while its cosine is
-        at most 95 % of the positive's (sentence-transformers' ``relative_margin=0.05``).
+        ``positives`` int64 [B, P]; ``negatives`` int64 [B, n]. A negative stays while there is at
+        most 95 % of the positive's evidence (sentence-transformers' ``relative_margin=0.05``).
         """
-        vectors = self.videos[videos]
-        good = np.einsum("bd,bpd->bp", vectors, self.tags[positives])
-        bad = np.einsum("bd,bnd->bn", vectors, self.tags[negatives])
+        seen = VideoVectors(*(part[videos] for part in self.videos))
+        good = self.evidence(seen, self.tags[positives])
+        bad = self.evidence(seen, self.tags[negatives])
         limit = good - (1 - GUARD) * np.abs(good)
         return np.asarray(bad[:, None, :] <= limit[:, :, None])

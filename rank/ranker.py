@@ -1,4 +1,4 @@
-"""The ranker at serving: videos to vectors by ONNX Runtime, candidates to logits by cosine."""
+"""The ranker at serving: videos to vectors by ONNX Runtime, candidates to logits by likeness."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from encoders.errors import BundleError
 from encoders.features import F32, Features
+from rank.evidence import Evidence, VideoVectors
 from rank.inputs import Shape, pack
 from recall.candidates import CandidateSet
+
+F16 = npt.NDArray[np.float16]
 
 TOWER = "tower.onnx"
 TAG_VECTORS = "tags.npy"
@@ -33,10 +37,9 @@ class Ranker:
 
     session: onnxruntime.InferenceSession
     shape: Shape
-    tags: np.ndarray[tuple[int, ...], np.dtype[np.float16]]
+    tags: F16
     projection: F32
-    scale: float
-    bias: float
+    evidence: Evidence
     word_embeddings: F32
 
     @classmethod
@@ -56,8 +59,7 @@ class Ranker:
                 Shape(**meta["shape"]),
                 np.load(folder / TAG_VECTORS, mmap_mode="r"),
                 np.load(folder / NAME_PROJECTION).astype(np.float32),
-                float(meta["scale"]),
-                float(meta["bias"]),
+                Evidence(**meta["evidence"]),
                 word_embeddings,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -65,30 +67,36 @@ class Ranker:
                 f"the ranker in {folder} can't be read: {error}; train it again"
             ) from error
 
-    def vectors(self, batch: Sequence[Features]) -> F32:
-        """Unit vectors of videos, float32 [B, D]."""
-        parts = [np.zeros((0, self.tags.shape[1]), np.float32)]
+    def vectors(self, batch: Sequence[Features]) -> VideoVectors:
+        """The vectors of videos."""
+        width, most = self.tags.shape[1], self.shape.frames + self.shape.blocks
+        shapes = ((0, width), (0, most, width), (0, most))
+        found = [VideoVectors(*(np.zeros(shape, np.float32) for shape in shapes))]
         for start in range(0, len(batch), LARGEST_BATCH):
             packed = pack(batch[start : start + LARGEST_BATCH], self.shape, self.word_embeddings)
-            parts.append(self.session.run(None, packed.feed())[0])
-        return np.concatenate(parts)
+            made = self.session.run(list(VideoVectors._fields), packed.feed())
+            found.append(VideoVectors(*made))
+        return VideoVectors(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
     def logits(self, batch: Sequence[Features], candidates: Sequence[CandidateSet]) -> list[F32]:
         """The logit of each candidate, one float32 [C] a video."""
-        found: list[F32] = []
-        for vector, item in zip(self.vectors(batch), candidates, strict=True):
-            tags = self.tags[item.tags].astype(np.float32)
-            found.append(tags @ vector * np.float32(self.scale) + np.float32(self.bias))
-        return found
+        return [
+            self._logits(VideoVectors(*video), self.tags[item.tags])
+            for *video, item in zip(*self.vectors(batch), candidates, strict=True)
+        ]
 
     def all_logits(self, batch: Sequence[Features]) -> F32:
         """The logits of the whole vocabulary, float32 [B, V]."""
-        vectors = self.vectors(batch)
         found = np.empty((len(batch), len(self.tags)), np.float32)
-        for start in range(0, len(self.tags), TAGS_AT_ONCE):
-            part = slice(start, start + TAGS_AT_ONCE)
-            found[:, part] = vectors @ self.tags[part].astype(np.float32).T
-        return found * np.float32(self.scale) + np.float32(self.bias)
+        for row, video in enumerate(zip(*self.vectors(batch), strict=True)):
+            for start in range(0, len(self.tags), TAGS_AT_ONCE):
+                part = slice(start, start + TAGS_AT_ONCE)
+                found[row, part] = self._logits(VideoVectors(*video), self.tags[part])
+        return found
+
+    def _logits(self, video: VideoVectors, tags: F16) -> F32:
+        """float32 [n] of one video and some tags [n, D]."""
+        return self.evidence.logits(video, tags.astype(np.float32))
 
     def name_vectors(self, names: F32) -> F32:
         """Vectors of tags that were never trained, from their names' embeddings [n, Db]."""

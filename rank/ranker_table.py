@@ -6,8 +6,9 @@ last stage. Needs the extra ``train``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,22 @@ from torch import Tensor
 
 from encoders.features import I64, Modality
 from rank.calibration import sigmoid
-from rank.fitting import FitPlan, Prepared, fit, new_towers, prepare, tag_vectors, video_vectors
+from rank.evidence import VideoVectors
+from rank.fitting import (
+    FitPlan,
+    Prepared,
+    as_arrays,
+    fit,
+    frozen,
+    new_towers,
+    prepare,
+    tag_vectors,
+    video_vectors,
+)
 from rank.inputs import PARTS
 from rank.losses import LossName
 from rank.metrics import Scored
-from rank.negatives import NegativePlan, Sampler, TagGraph, Teacher
+from rank.negatives import NegativePlan, Sampler, TagGraph
 from rank.progress import Progress
 from rank.ranker_training import RankerParts, RankerPlan, label_matrix
 from rank.tower import Towers
@@ -30,6 +42,8 @@ from recall.dataset import Dataset
 from recall.splits import Split
 
 I32 = npt.NDArray[np.int32]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 
 NEGATIVES: Mapping[str, NegativePlan] = {
     "negatives_10": NegativePlan(10, 0.0),
@@ -96,30 +110,35 @@ class Arena:
 
     def ranked(self, towers: Towers, prepared: Prepared | None = None) -> Scored:
         """The test videos' candidates by the ranker alone; ``prepared``: as it sees the videos."""
-        vectors, tags = self._vectors(towers, prepared or self.prepared)
-        scale, bias = float(towers.scale.detach()), float(towers.bias.detach())
-        scores = [
-            sigmoid((tags[item.tags] @ vector * scale + bias).astype(np.float64))
-            for vector, item in zip(vectors, self.candidates, strict=True)
-        ]
         sets = [item.tags for item in self.candidates]
+        videos, tags = self._vectors(towers, prepared or self.prepared)
+        scores = self._scores(towers, videos, (tags[own] for own in sets))
         return Scored.of(sets, scores, self.truth, self.outside)
 
     def ranked_all(self, towers: Towers) -> Scored:
         """The test videos' best tags of the whole vocabulary: recall has no part in it."""
-        vectors, tags = self._vectors(towers, self.prepared)
-        scale, bias = float(towers.scale.detach()), float(towers.bias.detach())
-        logits = vectors @ tags.T * scale + bias
+        videos, tags = self._vectors(towers, self.prepared)
         kept = min(KEPT, len(tags))
-        best = np.argpartition(-logits, kept - 1, axis=1)[:, :kept].astype(np.int32)
-        scores = sigmoid(np.take_along_axis(logits, best, axis=1).astype(np.float64))
-        return Scored.of(list(best), list(scores), self.truth, self.outside)
+        sets, best = [], []
+        for scores in self._scores(towers, videos, repeat(tags)):
+            own = np.argpartition(-scores, kept - 1)[:kept].astype(np.int32)
+            sets.append(own)
+            best.append(scores[own])
+        return Scored.of(sets, best, self.truth, self.outside)
 
-    def _vectors(
-        self, towers: Towers, prepared: Prepared
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _vectors(self, towers: Towers, prepared: Prepared) -> tuple[VideoVectors, F32]:
+        """Of the test videos, and of all tags."""
         rows = self.dataset.rows_of(Split.TEST)
-        return video_vectors(towers, prepared).numpy()[rows], tag_vectors(towers).numpy()
+        videos = as_arrays(video_vectors(towers, prepared))
+        return VideoVectors(*(part[rows] for part in videos)), tag_vectors(towers).numpy()
+
+    def _scores(self, towers: Towers, videos: VideoVectors, tags: Iterable[F32]) -> list[F64]:
+        """Of each video and the tags that stand beside it, float64 [n]."""
+        evidence = towers.evidence()
+        return [
+            sigmoid(evidence.logits(VideoVectors(*parts), own).astype(np.float64))
+            for *parts, own in zip(*videos, tags, strict=False)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +166,7 @@ def false_negatives(
     reached = [len(graph.two_hops(row)) for row in rows.tolist()]
     sampler = Sampler(labels, NEGATIVES["negatives_400_hard"])
     drawn, real = sampler.hard(rows, random)
-    teacher = Teacher(video_vectors(towers, arena.prepared).numpy(), tag_vectors(towers).numpy())
+    teacher = frozen(towers, video_vectors(towers, arena.prepared))
     first = labels.indices[labels.indptr[rows]].astype(np.int64)[:, None]
     kept = teacher.keeps(rows, first, drawn)[:, 0, :] & real
     wrong = np.zeros(drawn.shape, bool)

@@ -12,8 +12,10 @@ from scipy.sparse import csr_matrix
 
 from encoders.features import F32, I64
 from encoders.profile import Profile
+from rank.evidence import VideoVectors
 from rank.fitting import (
     FitPlan,
+    as_arrays,
     fit,
     new_towers,
     prepare,
@@ -110,12 +112,11 @@ def train_ranker(
         held = np.flatnonzero(fold == number).astype(np.int64)
         rest = everything[fold != number] if len(folds) > 1 else everything[:0]
         towers = trained(rest, f"ranker without fold {number + 1} of {len(folds)}")
-        vectors = video_vectors(towers, prepared)[torch.from_numpy(held)]
-        tags = tag_vectors(towers)
-        scale, bias = float(towers.scale.detach()), float(towers.bias.detach())
-        for row, vector in zip(held.tolist(), vectors, strict=True):
-            own = torch.from_numpy(candidates[row].tags.astype(np.int64))
-            logits[row] = (tags[own] @ vector * scale + bias).numpy()
+        vectors, tags = as_arrays(video_vectors(towers, prepared)), tag_vectors(towers).numpy()
+        evidence = towers.evidence()
+        for row in held.tolist():
+            own = VideoVectors(*(part[row] for part in vectors))
+            logits[row] = evidence.logits(own, tags[candidates[row].tags])
     return TrainedRanker(trained(everything, "ranker"), logits)
 
 

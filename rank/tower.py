@@ -1,7 +1,9 @@
-"""The two towers: a video and a tag as vectors of one space; their cosine is the ranker's score.
+"""The two towers: a video and a tag as vectors of one space; how alike they are is the score.
 
 Video tower: NeXtVLAD over frames, NeXtVLAD over audio, the small BERT over words, the sentence
 embedding and the image-text bridge, joined by gates that learn how much each counts for each video.
+Beside this one vector, each frame and each block of sound has its own, since what is seen in one
+scene only is lost in a vector of the whole (``rank.evidence``).
 Tag tower: a learned embedding of the tag plus a projection of its *name*; a tag that was never
 trained has only the name's part, and still scores. Training only: serving runs ONNX.
 """
@@ -9,18 +11,26 @@ trained has only the name's part, and still scores. Training only: serving runs 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from rank.evidence import Evidence
 from rank.inputs import PARTS, Shape
 from rank.nextvlad import NeXtVLAD
 from rank.small_bert import SmallBert
 
+SAME_SCENE = 0.7
+"""Cosine of two narrowed frames above which they show one scene: about as many as recall finds."""
+
 
 @dataclass(frozen=True, slots=True)
 class TowerSize:
-    """Sizes of the towers; ``narrow_*`` are the widths that frames and blocks are projected to."""
+    """Sizes of the towers; ``narrow_*`` are the widths that frames and blocks are projected to.
+
+    ``moments``: whether single frames and blocks have vectors of their own.
+    """
 
     vector: int = 256
     narrow_frame: int = 256
@@ -33,6 +43,7 @@ class TowerSize:
     dropout: float = 0.3
     part_dropout: float = 0.15
     tag_dropout: float = 0.25
+    moments: bool = True
 
 
 class Described(nn.Module):
@@ -100,8 +111,39 @@ class GatedFusion(nn.Module):
         return torch.where(kept.sum(dim=1, keepdim=True) > 0, kept, last)
 
 
+class VideoTensors(NamedTuple):
+    """B videos: :class:`rank.evidence.VideoVectors` in torch."""
+
+    whole: Tensor
+    moments: Tensor
+    weights: Tensor
+
+
+class Moments(nn.Module):
+    """Each step of a sequence [B, T, N] as a unit vector [B, T, D], and its weight [B, T].
+
+    Steps that look alike are taken together first: each becomes their mean, and they share a weight
+    of 1. So a scene counts once, however long it is shown.
+    """
+
+    def __init__(self, width: int, vector: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, vector)
+        self.inner = nn.Sequential(
+            nn.Linear(width, vector), nn.GELU(), nn.Dropout(dropout), nn.Linear(vector, vector)
+        )
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        unit = nn.functional.normalize(sequence, dim=-1, eps=1e-6)
+        alike = (unit @ unit.transpose(1, 2) > SAME_SCENE).to(sequence.dtype) * mask.unsqueeze(1)
+        together = alike.sum(2).clamp(min=1)
+        mean = (alike @ sequence) / together.unsqueeze(2)
+        vectors = self.linear(mean) + self.inner(mean)
+        return nn.functional.normalize(vectors, dim=-1, eps=1e-6), mask / together
+
+
 class VideoTower(nn.Module):
-    """Features of B videos (see ``rank.inputs.TowerInputs``) to unit vectors [B, D]."""
+    """Features of B videos (see ``rank.inputs.TowerInputs``) to their vectors."""
 
     def __init__(self, shape: Shape, size: TowerSize, bert: SmallBert) -> None:
         super().__init__()
@@ -127,6 +169,9 @@ class VideoTower(nn.Module):
             size.vector,
             size.dropout,
         )
+        self.moments = size.moments
+        self.frame_moments = Moments(size.narrow_frame, size.vector, size.dropout)
+        self.audio_moments = Moments(size.narrow_audio, size.vector, size.dropout)
         self.bert = bert
         self.words = nn.Sequential(nn.Dropout(0.1), nn.Linear(bert.width, size.vector))
         self.sentence = nn.Linear(shape.sentence, size.vector)
@@ -144,7 +189,7 @@ class VideoTower(nn.Module):
         sentence: Tensor,
         bridge: Tensor,
         present: Tensor,
-    ) -> Tensor:
+    ) -> VideoTensors:
         return self.fuse(
             self.narrow_frames(frames),
             frames_mask,
@@ -166,7 +211,7 @@ class VideoTower(nn.Module):
         sentence: Tensor,
         bridge: Tensor,
         present: Tensor,
-    ) -> Tensor:
+    ) -> VideoTensors:
         """As ``forward``, from narrowed sequences and what the small BERT has read ([B, Dw])."""
         parts = [
             self.frames(frames, frames_mask),
@@ -176,8 +221,14 @@ class VideoTower(nn.Module):
             self.bridge(bridge),
         ]
         unit = [nn.functional.normalize(part, dim=-1, eps=1e-6) for part in parts]
-        vector: Tensor = self.fusion(torch.stack(unit, dim=1), present)
-        return vector
+        seen, of_frames = self.frame_moments(frames, frames_mask)
+        heard, of_audio = self.audio_moments(audio, audio_mask)
+        weights = torch.cat([of_frames, of_audio], dim=1)
+        return VideoTensors(
+            self.fusion(torch.stack(unit, dim=1), present),
+            torch.cat([seen, heard], dim=1),
+            weights if self.moments else torch.zeros_like(weights),
+        )
 
 
 class TagTower(nn.Module):
@@ -211,20 +262,34 @@ class TagTower(nn.Module):
 
 
 class Towers(nn.Module):
-    """Both towers and the scale and bias that turn a cosine into a logit."""
+    """Both towers, and the numbers of ``rank.evidence`` that turn likeness into a logit."""
 
     def __init__(self, video: VideoTower, tag: TagTower) -> None:
         super().__init__()
         self.video = video
         self.tag = tag
         self.log_scale = nn.Parameter(torch.tensor(2.5))
+        self.moment_log_scale = nn.Parameter(torch.tensor(2.5))
+        self.least = nn.Parameter(torch.tensor(2.0))
         self.bias = nn.Parameter(torch.tensor(-2.0))
 
     @property
     def scale(self) -> Tensor:
-        """What a cosine is multiplied by, at most 100 (as CLIP bounds it)."""
+        """What the whole's cosine is multiplied by, at most 100 (as CLIP bounds it)."""
         return self.log_scale.clamp(max=4.6).exp()
 
-    def logits(self, videos: Tensor, tags: Tensor) -> Tensor:
-        """Logits [B, N] of unit vectors, videos [B, D] and tags [N, D]."""
-        return videos @ tags.T * self.scale + self.bias
+    @property
+    def moment_scale(self) -> Tensor:
+        """What a moment's cosine is multiplied by; its exponential is at most e^55."""
+        return self.moment_log_scale.clamp(max=4.0).exp()
+
+    def evidence(self) -> Evidence:
+        """The numbers as they are now."""
+        numbers = (self.scale, self.moment_scale, self.least, self.bias)
+        return Evidence(*(float(number.detach()) for number in numbers))
+
+    def logits(self, videos: VideoTensors, tags: Tensor) -> Tensor:
+        """Logits [B, N] of B videos and N tags [N, D]."""
+        alike = torch.exp(self.moment_scale * (videos.moments @ tags.T) - self.least)
+        found = torch.log1p((alike * videos.weights.unsqueeze(2)).sum(dim=1))
+        return self.scale * (videos.whole @ tags.T) + found + self.bias

@@ -1,20 +1,22 @@
 """The multimodal classifier at serving: one ONNX network a video, one vector a tag.
 
 The network fuses what it is given of words, picture and sound (it weighs the modalities anew for
-every video) into a hidden vector and a name query. A tag's score is
+every video) into a hidden vector and a name query, one of each for every scene of the picture: what
+is seen in one scene only would be lost in a mean of them. A tag's score is
 
-    hidden · embedding + bias + query · name
+    log mean over scenes of exp(hidden · embedding + query · name) + bias
 
-where ``name`` is the frozen vector of the tag's name. A tag that was never trained has no embedding
-of its own; it is found by its name alone. Over a large vocabulary the sum is one inner product, and
-the best tags are searched for instead of all being scored.
+(a smooth maximum, as in multiple-instance learning: Ramon & De Raedt 2000), where ``name`` is the
+frozen vector of the tag's name. A tag that was never trained has no embedding of its own; it is
+found by its name alone. Over a large vocabulary a scene's sum is one inner product, and the best
+tags are searched for instead of all being scored.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,33 +31,57 @@ F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
 SCORED_IN_FULL_UP_TO = 20_000
-INPUTS = ("sentence", "picture", "sound", "used")
+A_SCENE = 100  # of a large vocabulary, the most tags that are searched for by one scene
 OUTPUTS = ("hidden", "query", "fused", "gates")
+
+
+class Inputs(NamedTuple):
+    """B videos as the network is given them, float32, zeros for what isn't used.
+
+    ``sentence`` [B, Ds], ``scenes`` [B, S, Dv], ``bridge`` [B, Db] and ``sound`` [B, Da], each in
+    its modality's space. ``used`` [B, 3]: 0 or 1 for each of MODALITIES. ``shown`` [B, S]: 1 for
+    each scene; 1 for the first alone where there is no picture.
+    """
+
+    sentence: F32
+    scenes: F32
+    bridge: F32
+    sound: F32
+    used: F32
+    shown: F32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
     """What the network makes of B videos, float32.
 
-    ``hidden`` [B, d] and ``query`` [B, Db] meet the tags; ``fused`` [B, f] has unit length and is
-    compared between videos; ``gates`` [B, 3]: how much each modality counted, adding up to 1.
+    ``hidden`` [B, S, d] and ``query`` [B, S, Db] meet the tags, scene by scene, and ``shown``
+    [B, S] says which scenes there are; ``fused`` [B, f] has unit length and is compared between
+    videos; ``gates`` [B, 3]: how much each modality counted, adding up to 1.
     """
 
     hidden: F32
     query: F32
     fused: F32
     gates: F32
+    shown: F32
 
     def take(self, rows: I64) -> Fused:
         """The videos at ``rows``."""
-        return Fused(self.hidden[rows], self.query[rows], self.fused[rows], self.gates[rows])
+        return Fused(
+            self.hidden[rows],
+            self.query[rows],
+            self.fused[rows],
+            self.gates[rows],
+            self.shown[rows],
+        )
 
 
 class Network(Protocol):
     """What fuses: the ONNX session when serving, the torch module while training."""
 
-    def __call__(self, sentence: F32, picture: F32, sound: F32, used: F32) -> Fused:
-        """Fuse B videos, each given in its modality's space; ``used`` float32 [B, 3] of 0 and 1."""
+    def __call__(self, inputs: Inputs) -> Fused:
+        """Fuse B videos."""
 
     @property
     def model(self) -> bytes:
@@ -83,10 +109,11 @@ class FusionNetwork:
         """The network as an ONNX file."""
         return self._model
 
-    def __call__(self, sentence: F32, picture: F32, sound: F32, used: F32) -> Fused:
-        """Fuse B videos, each given in its modality's space; ``used`` float32 [B, 3] of 0 and 1."""
-        given = dict(zip(INPUTS, (sentence, picture, sound, used), strict=True))
-        return Fused(*(np.asarray(out) for out in self._session.run(list(OUTPUTS), given)))
+    def __call__(self, inputs: Inputs) -> Fused:
+        """Fuse B videos."""
+        made = self._session.run(list(OUTPUTS), inputs._asdict())
+        hidden, query, fused, gates = (np.asarray(out) for out in made)
+        return Fused(hidden, query, fused, gates, inputs.shown)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,21 +135,33 @@ class TagScorer:
         """With a search index, made for such ``videos``, where the vocabulary is large."""
         search = None
         if len(embeddings) > SCORED_IN_FULL_UP_TO:
-            rows = np.concatenate([embeddings, names, bias[:, None]], axis=1)
-            numbers = np.arange(len(rows))
-            search = VectorIndex.build(rows, numbers, seed=seed, queries=_queries(videos))
+            search = index_of_tags(tag_rows(embeddings, names, bias), videos, seed)
         return cls(embeddings, bias, names, search)
 
     def best(self, fused: Fused, keep: int, rows: I64) -> Proposals:
         """The ``keep`` best tags of each video, by log odds; ``rows`` int64 [B] are the videos."""
         if self.search is None:
             return Proposals.of_dense(self.all(fused), keep, rows)
-        return Proposals.of_found(*self.search.search(_queries(fused), keep), rows)
+        scenes = fused.shown.sum(axis=1).astype(np.int64)
+        tags, scores = self.search.search(queries(fused), min(keep, A_SCENE))
+        scores -= np.repeat(np.log(scenes), scenes)[:, None]
+        found = tags.ravel() >= 0
+        video = np.repeat(np.repeat(rows, scenes), tags.shape[1])[found]
+        pooled = Proposals.of_alternatives(
+            video, tags.ravel()[found], scores.ravel()[found], len(self.bias)
+        )
+        return pooled.strongest(keep)
 
     def all(self, fused: Fused) -> F32:
         """float32 [B, V]: every tag's log odds."""
-        scores: F32 = fused.hidden @ self.embeddings.T + fused.query @ self.names.T + self.bias
-        return scores
+        total = np.full((len(fused.shown), len(self.bias)), -np.inf, dtype=np.float32)
+        for scene in range(fused.shown.shape[1]):
+            own = np.flatnonzero(fused.shown[:, scene])
+            scores = fused.hidden[own, scene] @ self.embeddings.T
+            scores += fused.query[own, scene] @ self.names.T
+            total[own] = np.logaddexp(total[own], scores)
+        total += self.bias - np.log(fused.shown.sum(axis=1))[:, None]
+        return total
 
     def added(self, name: F32) -> TagScorer:
         """With one more tag, known by its name's vector [Db] only; its bias is a rare tag's."""
@@ -130,7 +169,7 @@ class TagScorer:
         bias = np.asarray([bias_of_new(self.bias)], dtype=np.float32)
         search = self.search
         if search is not None:
-            row = np.concatenate([embedding, name[None], bias[:, None]], axis=1)
+            row = tag_rows(embedding, name[None], bias)
             search = search.added(row, np.asarray([len(self.bias)]))
         return TagScorer(
             np.concatenate([self.embeddings, embedding]),
@@ -145,10 +184,21 @@ def bias_of_new(bias: F32) -> float:
     return float(np.quantile(bias, 0.1)) if len(bias) else 0.0
 
 
-def _queries(fused: Fused) -> F32:
-    """What the tags' rows [embedding | name | bias] are multiplied with."""
-    ones = np.ones((len(fused.hidden), 1), dtype=np.float32)
-    return np.concatenate([fused.hidden, fused.query, ones], axis=1)
+def tag_rows(embeddings: F32, names: F32, bias: F32) -> F32:
+    """float32 [V, d + Db + 1]: each tag as it is searched for."""
+    return np.concatenate([embeddings, names, bias[:, None]], axis=1)
+
+
+def index_of_tags(rows: F32, videos: Fused, seed: int) -> VectorIndex:
+    """An index over :func:`tag_rows`, made for such ``videos``."""
+    return VectorIndex.build(rows, np.arange(len(rows)), seed=seed, queries=queries(videos))
+
+
+def queries(fused: Fused) -> F32:
+    """A row a scene: what the tags' rows [embedding | name | bias] are multiplied with."""
+    there = fused.shown > 0
+    hidden, query = fused.hidden[there], fused.query[there]
+    return np.concatenate([hidden, query, np.ones((len(hidden), 1), dtype=np.float32)], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

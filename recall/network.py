@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,19 +11,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from recall.classifier import INPUTS, OUTPUTS, Fused
+from recall.classifier import OUTPUTS, Fused, Inputs
 from recall.notes import without_notes
 from recall.rounding import halved, round_large
+from recall.views import MOST_SCENES
 
 F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Widths: the three inputs, the hidden vector, the name query, the fused embedding."""
+    """Widths: the four inputs, the hidden vector, the name query, the fused embedding."""
 
     sentence: int
-    picture: int
+    scene: int
+    bridge: int
     sound: int
     query: int
     hidden: int = 384
@@ -61,7 +64,7 @@ class Fusion(nn.Module):
 
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
-        widths = (shape.sentence, shape.picture, shape.sound)
+        widths = (shape.sentence, shape.scene + shape.bridge, shape.sound)
         self.views = nn.ModuleList(View(width, shape, dropout) for width in widths)
         self.gates = nn.ModuleList(
             nn.Sequential(nn.Linear(2 * shape.hidden, 64), nn.Tanh(), nn.Linear(64, 1))
@@ -81,34 +84,84 @@ class Fusion(nn.Module):
         self.to_fused = nn.Linear(shape.hidden, shape.fused)
 
     def forward(
-        self, sentence: Tensor, picture: Tensor, sound: Tensor, used: Tensor
+        self,
+        sentence: Tensor,
+        scenes: Tensor,
+        bridge: Tensor,
+        sound: Tensor,
+        used: Tensor,
+        shown: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Inputs [B, …] and ``used`` [B, 3] → hidden, query, fused (unit length), gates [B, 3]."""
-        inputs = (sentence, picture, sound)
-        seen = torch.stack([view(x) for view, x in zip(self.views, inputs, strict=True)], dim=1)
-        mask = used.unsqueeze(2)
-        count = used.sum(1, keepdim=True).clamp(min=1.0)
-        context = (seen * mask).sum(1) / count
+        """:class:`recall.classifier.Inputs` → hidden, query, fused, gates, as ``Fused`` has them.
+
+        Each scene is fused with the words and the sound as if it were the whole picture. The fused
+        embedding is that of the mean hidden vector.
+        """
+        most = scenes.shape[1]
+        picture = torch.cat([scenes, bridge.unsqueeze(1).expand(-1, most, -1)], dim=2)
+        seen = torch.stack(
+            [
+                self.views[0](sentence).unsqueeze(1).expand(-1, most, -1),
+                self.views[1](picture),
+                self.views[2](sound).unsqueeze(1).expand(-1, most, -1),
+            ],
+            dim=2,
+        )
+        count = used.sum(1)[:, None, None].clamp(min=1.0)
+        context = (seen * used[:, None, :, None]).sum(2) / count
         wishes = torch.cat(
             [
-                gate(torch.cat([seen[:, number], context], dim=1))
+                gate(torch.cat([seen[:, :, number], context], dim=2))
                 for number, gate in enumerate(self.gates)
             ],
-            dim=1,
+            dim=2,
         )
-        gates = torch.softmax(wishes - 1e4 * (1.0 - used), dim=1) * used
+        gates = torch.softmax(wishes - 1e4 * (1.0 - used[:, None]), dim=2) * used[:, None]
         # Evenly gated modalities add up as in one linear model over all of them.
-        together = (seen * (gates * count).unsqueeze(2)).sum(1)
+        together = (seen * (gates * count).unsqueeze(3)).sum(2)
         hidden = together + self.mixed(together)
-        fused = self.to_fused(hidden)
+        share = (shown / shown.sum(1, keepdim=True)).unsqueeze(2)
+        fused = self.to_fused((hidden * share).sum(1))
         fused = fused / fused.norm(dim=1, keepdim=True).clamp(min=1e-6)
-        return hidden, self.to_query(hidden), fused, gates
+        return hidden, self.to_query(hidden), fused, (gates * share).sum(1)
+
+
+class Together(nn.Module):
+    """Several networks as one: what they say of a tag is averaged.
+
+    Their hidden vectors stand side by side, and so do a tag's embeddings, each divided by the
+    number of networks: one inner product is the mean of theirs.
+    """
+
+    def __init__(self, members: Sequence[Fusion]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(
+        self,
+        sentence: Tensor,
+        scenes: Tensor,
+        bridge: Tensor,
+        sound: Tensor,
+        used: Tensor,
+        shown: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As :meth:`Fusion.forward`."""
+        made = [member(sentence, scenes, bridge, sound, used, shown) for member in self.members]
+        hidden, query, fused, gates = zip(*made, strict=True)
+        side_by_side = torch.cat(fused, dim=1) / len(made) ** 0.5
+        return (
+            torch.cat(hidden, dim=2),
+            torch.stack(query).mean(0),
+            side_by_side,
+            torch.stack(gates).mean(0),
+        )
 
 
 class TorchNetwork:
     """The module, called as the ONNX session is."""
 
-    def __init__(self, module: Fusion, shape: Shape) -> None:
+    def __init__(self, module: Together, shape: Shape) -> None:
         self._module = module.eval()
         self._shape = shape
 
@@ -117,21 +170,21 @@ class TorchNetwork:
         """The network as an ONNX file."""
         return export(self._module, self._shape)
 
-    def __call__(self, sentence: F32, picture: F32, sound: F32, used: F32) -> Fused:
+    def __call__(self, inputs: Inputs) -> Fused:
         """As :meth:`recall.classifier.Network.__call__`."""
-        given = (
-            torch.from_numpy(np.ascontiguousarray(x)) for x in (sentence, picture, sound, used)
-        )
+        given = (torch.from_numpy(np.ascontiguousarray(part)) for part in inputs)
         with torch.no_grad():
-            return Fused(*(out.numpy() for out in self._module(*given)))
+            hidden, query, fused, gates = (out.numpy() for out in self._module(*given))
+        return Fused(hidden, query, fused, gates, inputs.shown)
 
 
-def export(network: Fusion, shape: Shape) -> bytes:
+def export(network: Together, shape: Shape) -> bytes:
     """The network as an ONNX file, its large weights rounded first; the batch size is free."""
     network.eval()
     round_large(network)
-    widths = (shape.sentence, shape.picture, shape.sound, 3)
-    examples = tuple(torch.ones(2, width) for width in widths)
+    scenes = MOST_SCENES
+    widths = ((shape.sentence,), (scenes, shape.scene), (shape.bridge,), (shape.sound,), (3,))
+    examples = tuple(torch.ones(2, *width) for width in (*widths, (scenes,)))
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         # The exporter warns about its own future; nothing there is ours to change.
@@ -141,9 +194,9 @@ def export(network: Fusion, shape: Shape) -> bytes:
             examples,
             dynamo=True,
             verbose=False,
-            input_names=list(INPUTS),
+            input_names=list(Inputs._fields),
             output_names=list(OUTPUTS),
-            dynamic_shapes=tuple({0: batch} for _ in widths),
+            dynamic_shapes=tuple({0: batch} for _ in examples),
         )
     if program is None:
         raise RuntimeError("torch gave no ONNX program")

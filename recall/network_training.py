@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from recall.classifier import Classifier, TagScorer, bias_of_new
+from recall.channels import inputs_of
+from recall.classifier import Classifier, Inputs, TagScorer, bias_of_new
+from recall.large import laid_down, large
 from recall.losses import Loss, alike, asymmetric, plain, selective
-from recall.network import Fusion, Shape, TorchNetwork
+from recall.network import Fusion, Shape, Together, TorchNetwork
 from recall.ragged import Ragged
 
 F32 = npt.NDArray[np.float32]
@@ -27,8 +30,9 @@ _HELD_OUT_SCORES = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the network is trained."""
+    """How the network is trained; ``members``: so many, which are averaged."""
 
+    members: int = 2
     loss: Loss = Loss.PLAIN
     epochs: int = 15
     batch: int = 128
@@ -46,31 +50,39 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """N labelled videos as the network is given them.
+    """N labelled videos: what the network's inputs are made of, as in ``recall.channels``.
 
-    ``inputs``: sentence, picture and sound float32 [N, …]; ``used`` float32 [N, 3].
+    ``sentence``, ``bridge`` and ``sound`` float32 [N, …]; ``scenes``: ragged rows [Dv]; ``used``
+    float32 [N, 3].
     """
 
-    inputs: tuple[F32, F32, F32]
+    sentence: F32
+    scenes: Ragged[np.float32]
+    bridge: F32
+    sound: F32
     used: F32
     labels: Ragged[np.int32]
 
     def __len__(self) -> int:
         return len(self.used)
 
-    def take(self, rows: I64) -> Examples:
-        """The videos at ``rows``."""
-        a, b, c = self.inputs
-        return Examples((a[rows], b[rows], c[rows]), self.used[rows], self.labels.take(rows))
+    def inputs(self, rows: I64, used: F32 | None = None) -> Inputs:
+        """The videos at ``rows``; ``used`` float32 [n, 3]: what of them is not hidden."""
+        return inputs_of(
+            self.sentence[rows],
+            self.scenes.take(rows),
+            self.bridge[rows],
+            self.sound[rows],
+            self.used[rows] if used is None else used,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """What training gives: the classifier, after how many epochs it was best, and how good then."""
+    """What training gives: the classifier, and after how many epochs it was best."""
 
     classifier: Classifier
     epochs: int
-    precision: float
 
 
 class Tags(nn.Module):
@@ -91,10 +103,14 @@ class Tags(nn.Module):
             self.bias.weight.copy_(torch.from_numpy(prior)[:, None])
         self.names = torch.from_numpy(np.ascontiguousarray(names))
 
-    def forward(self, hidden: Tensor, query: Tensor, tags: Tensor, kept: Tensor) -> Tensor:
+    def forward(
+        self, hidden: Tensor, query: Tensor, shown: Tensor, tags: Tensor, kept: Tensor
+    ) -> Tensor:
         """Log odds [B, C] of ``tags`` [C]; where ``kept`` [C] is 0, by the tag's name alone."""
         own = hidden @ (self.embedding(tags) * kept[:, None]).T
-        scores: Tensor = own + query @ self.names[tags].T + self.bias(tags).T
+        by_scene = own + query @ self.names[tags].T
+        by_scene = by_scene + torch.log(shown / shown.sum(1, keepdim=True)).unsqueeze(2)
+        scores: Tensor = by_scene.logsumexp(1) + self.bias(tags).T
         return scores
 
 
@@ -117,11 +133,73 @@ def train_network(
     With ``held_out``, the epoch with the best mean average precision there is kept; otherwise the
     last, ``stop_after`` epochs into the same course. Reproducible for one seed and thread count.
     """
+    rows = np.arange(len(examples)) if rows is None else rows
+    shape = Shape(
+        sentence=examples.sentence.shape[1],
+        scene=examples.scenes.values.shape[1],
+        bridge=examples.bridge.shape[1],
+        sound=examples.sound.shape[1],
+        query=names.shape[1],
+    )
+    members = [
+        _train_member(
+            examples,
+            prior,
+            names,
+            shape,
+            seed=seed + 1000 * number,
+            recipe=recipe,
+            rows=rows,
+            held_out=held_out,
+            stop_after=stop_after,
+            report=partial(_report_member, report, number, recipe.members),
+        )
+        for number in range(recipe.members)
+    ]
+    epochs = round(sum(member.epochs for member in members) / len(members))
+    return Trained(_classifier(members, names, shape), epochs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Member:
+    """One network, the tags' ``embeddings`` [V, d] and ``bias`` [V], and how long it was trained.
+
+    ``bias`` of a tag that no video is labelled with is a rare one's.
+    """
+
+    fusion: Fusion
+    embeddings: F32
+    bias: F32
+    epochs: int
+
+    @classmethod
+    def of(cls, fusion: Fusion, tags: Tags, epochs: int) -> _Member:
+        """As they are now; the embeddings are not copied."""
+        learned = tags.bias.weight.detach().numpy()[tags.known, 0]
+        bias = np.full(len(tags.bias.weight), bias_of_new(learned), dtype=np.float32)
+        bias[tags.known] = learned
+        return cls(fusion.eval(), tags.embedding.weight.detach().numpy(), bias, epochs)
+
+
+def _report_member(report: Report, number: int, members: int, share: float) -> None:
+    report("network", (number + share) / members)
+
+
+def _train_member(
+    examples: Examples,
+    prior: F32,
+    names: F32,
+    shape: Shape,
+    *,
+    seed: int,
+    recipe: Recipe,
+    rows: I64,
+    held_out: Examples | None,
+    stop_after: int | None,
+    report: Callable[[float], None],
+) -> _Member:
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    rows = np.arange(len(examples)) if rows is None else rows
-    widths = [part.shape[1] for part in examples.inputs]
-    shape = Shape(widths[0], widths[1], widths[2], names.shape[1])
     fusion = Fusion(shape, recipe.dropout)
     known = np.unique(examples.labels.take(rows).values).astype(np.int64)
     tags = Tags(prior, names, shape.hidden, known)
@@ -131,10 +209,11 @@ def train_network(
     for epoch in range(1, last + 1):
         fusion.train()
         for some in np.array_split(random.permutation(len(rows)), course.steps):
-            course.step(examples.take(rows[some]), prior, random)
-        report("network", epoch / last)
+            course.step(examples, rows[some], prior, random)
+        report(epoch / last)
         if held_out is not None and len(held_out):
-            precision = mean_average_precision(_classifier(fusion, tags, shape), held_out)
+            now = _classifier([_Member.of(fusion, tags, epoch)], names, shape)
+            precision = mean_average_precision(now, held_out)
             if precision > best:
                 best, best_epoch = precision, epoch
                 kept = deepcopy((fusion.state_dict(), tags.state_dict()))
@@ -143,7 +222,8 @@ def train_network(
     if kept is not None:
         fusion.load_state_dict(kept[0])
         tags.load_state_dict(kept[1])
-    return Trained(_classifier(fusion, tags, shape), best_epoch or last, best)
+    member = _Member.of(fusion, tags, best_epoch or last)
+    return replace(member, embeddings=laid_down(member.embeddings))
 
 
 class _Course:
@@ -162,18 +242,20 @@ class _Course:
         )
         self._optimizers = ((net, recipe.rate), (tag_side, recipe.tag_rate))
 
-    def step(self, examples: Examples, prior: F32, random: np.random.Generator) -> None:
-        """One step on one batch."""
+    def step(self, examples: Examples, rows: I64, prior: F32, random: np.random.Generator) -> None:
+        """One step on the batch at ``rows``."""
         recipe = self.recipe
-        used = _drop_modalities(examples.used, recipe.modality_dropout, random)
-        columns, weight = _columns(examples.labels, self.tags.known, recipe.negatives, random)
-        labels = torch.from_numpy(_dense(examples.labels, columns))
-        inputs = (torch.from_numpy(x * used[:, m : m + 1]) for m, x in enumerate(examples.inputs))
-        hidden, query, fused, _ = self.fusion(*inputs, torch.from_numpy(used))
+        used = _drop_modalities(examples.used[rows], recipe.modality_dropout, random)
+        held = examples.labels.take(rows)
+        columns, weight = _columns(held, self.tags.known, recipe.negatives, random)
+        labels = torch.from_numpy(_dense(held, columns))
+        inputs = examples.inputs(rows, used)
+        hidden, query, fused, _ = self.fusion(*map(torch.from_numpy, inputs))
         kept = torch.from_numpy(
             (random.random(len(columns)) >= recipe.tag_dropout).astype(np.float32)
         )
-        logits = self.tags(hidden, query, torch.from_numpy(columns), kept)
+        shown = torch.from_numpy(inputs.shown)
+        logits = self.tags(hidden, query, shown, torch.from_numpy(columns), kept)
         weights = torch.from_numpy(weight)
         if recipe.loss is Loss.PLAIN:
             loss = plain(logits, labels, weights)
@@ -230,27 +312,28 @@ def _dense(labels: Ragged[np.int32], columns: I64) -> F32:
     return out
 
 
-def _classifier(fusion: Fusion, tags: Tags, shape: Shape) -> Classifier:
-    """The network as it serves; a tag that no video is labelled with has its name alone."""
-    fusion.eval()
-    embeddings = tags.embedding.weight.detach().numpy()
-    learned = tags.bias.weight.detach().numpy()[tags.known, 0]
-    bias = np.full(len(embeddings), bias_of_new(learned), dtype=np.float32)
-    bias[tags.known] = learned
-    return Classifier(
-        TorchNetwork(fusion, shape), TagScorer(embeddings, bias, tags.names.numpy(), None)
-    )
+def _classifier(members: Sequence[_Member], names: F32, shape: Shape) -> Classifier:
+    """The networks as they serve."""
+    embeddings = members[0].embeddings
+    if len(members) > 1:
+        width = embeddings.shape[1]
+        embeddings = large((len(embeddings), len(members) * width), np.float32)
+        for number, member in enumerate(members):
+            own = slice(number * width, (number + 1) * width)
+            np.divide(member.embeddings, len(members), out=embeddings[:, own])
+    bias = np.stack([member.bias for member in members]).mean(axis=0)
+    network = TorchNetwork(Together([member.fusion for member in members]), shape)
+    return Classifier(network, TagScorer(embeddings, bias, names, None))
 
 
 def mean_average_precision(classifier: Classifier, examples: Examples) -> float:
     """Mean over videos of the average precision of the whole ranking of tags."""
     most = max(50, _HELD_OUT_SCORES // max(len(classifier.tags.bias), 1))
     rows = np.arange(len(examples))[:: max(1, len(examples) // most)]
-    part = examples.take(rows)
-    scores = classifier.tags.all(classifier.network(*part.inputs, part.used))
+    scores = classifier.tags.all(classifier.network(examples.inputs(rows)))
     precisions = []
-    for row in range(len(part)):
-        wanted = part.labels[row]
+    for row, number in enumerate(rows.tolist()):
+        wanted = examples.labels[number]
         if len(wanted):
             mine = scores[row, wanted]
             above = np.sort((scores[row][None] >= mine[:, None]).sum(axis=1))

@@ -17,6 +17,7 @@ from recall.index import VectorIndex
 from recall.library import Library, carry_over
 from recall.linear import LinearClassifier
 from recall.proposals import Proposals, align
+from recall.ragged import Ragged
 from recall.uploader import UploaderHistory
 from recall.views import Views
 from recall.words import SparseRows, WordIndex
@@ -41,7 +42,8 @@ class Column:
 class Batch:
     """B videos on their way through the channels.
 
-    ``joined`` float32 [B, D]: all their embeddings side by side. ``texts``: each one's words, empty
+    ``scenes``: their pictures, scene by scene, in the space of pictures. ``joined`` float32 [B, D]:
+    all their embeddings side by side. ``texts``: each one's words, empty
     unless the text modality is used. ``word_rows``: the same as sparse vectors, and
     ``word_scores`` float32 [B, V] what the linear model on words makes of them. ``fused``: what the
     network makes of them. Both None where there is no such model. ``named``: tags whose names
@@ -51,6 +53,7 @@ class Batch:
     """
 
     views: Views
+    scenes: Ragged[np.float32]
     joined: F32
     uploader_ids: tuple[str | None, ...]
     texts: tuple[str, ...]

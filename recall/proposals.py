@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +41,20 @@ class Proposals:
         keys, inverse = np.unique(video * width + tag, return_inverse=True)
         sums = np.bincount(inverse, weights=score, minlength=len(keys)).astype(np.float32)
         return cls(keys // width, (keys % width).astype(np.int32), sums)
+
+    @classmethod
+    def of_alternatives(
+        cls, video: I64, tag: npt.NDArray[np.integer], score: F32, width: int
+    ) -> Proposals:
+        """From pairs that may repeat: equal pairs' scores s become log Σ exp s."""
+        keys = video * width + tag
+        order = np.argsort(keys, kind="stable")
+        first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        if not len(first):
+            return cls.none()
+        sums = np.logaddexp.reduceat(score[order], first)
+        found = keys[order][first]
+        return cls(found // width, (found % width).astype(np.int32), sums.astype(np.float32))
 
     @classmethod
     def of_dense(cls, scores: F32, keep: int, rows: I64) -> Proposals:
@@ -133,7 +146,7 @@ def align(columns: Sequence[Proposals], width: int) -> tuple[Proposals, F32]:
     each column's score, NaN where it did not propose the pair.
     """
     keys = [column.keys(width) for column in columns]
-    every: I64 = reduce(np.union1d, keys) if keys else np.zeros(0, dtype=np.int64)
+    every = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *keys]))
     table = np.full((len(every), len(columns)), np.nan, dtype=np.float32)
     for number, (column, key) in enumerate(zip(columns, keys, strict=True)):
         table[np.searchsorted(every, key), number] = column.score

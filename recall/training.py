@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from recall.candidates import CandidateSet, Channel
-from recall.channels import Channels, log_share, network_inputs, untrained_mixers
+from recall.channels import Channels, log_share, untrained_mixers
 from recall.classifier import Classifier, Fused, FusionNetwork, TagScorer
 from recall.dataset import MODALITIES, Dataset
 from recall.fitting import fit_mixers, tuned
@@ -274,13 +273,15 @@ def _scenes(views: Views, space: Space) -> Ragged[np.float32]:
 
 
 def _examples(views: Views, videos: Dataset, spaces: Spaces) -> Examples:
-    inputs = [by_parts(len(views), partial(_input, views, spaces, place)) for place in range(3)]
-    sentence, picture, sound = inputs
-    return Examples((sentence, picture, sound), views.used_mask(), videos.labels)
-
-
-def _input(views: Views, spaces: Spaces, place: int, part: slice) -> F32:
-    return network_inputs(views.part(part), spaces)[place]
+    """What :func:`recall.channels.network_inputs` gives, of as many videos as one likes."""
+    return Examples(
+        by_parts(len(views), lambda part: spaces.sentence.place(views.sentence[part])),
+        _scenes(views, spaces.picture),
+        views.bridge,
+        by_parts(len(views), lambda part: spaces.sound.place(views.sound[part])),
+        views.used_mask(),
+        videos.labels,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -320,9 +321,7 @@ class _Trainer:
         some = self._fused(classifier, _some(known, _VIDEOS_TO_SEARCH_FOR))
         classifier = replace(
             classifier,
-            tags=TagScorer.build(
-                laid_down(tags.embeddings), tags.bias, names, some, seed=self.seed
-            ),
+            tags=TagScorer.build(tags.embeddings, tags.bias, names, some, seed=self.seed),
         )
         fused = by_parts(len(known), lambda part: self._fused(classifier, known[part]).fused)
         near = _near(fused, known, self.seed)
@@ -355,8 +354,7 @@ class _Trainer:
         return channels, trained.epochs
 
     def _fused(self, classifier: Classifier, rows: I64) -> Fused:
-        part = self.examples.take(rows)
-        return classifier.network(*part.inputs, part.used)
+        return classifier.network(self.examples.inputs(rows))
 
 
 def _with_one_carry(

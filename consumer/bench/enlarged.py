@@ -26,7 +26,13 @@ from consumer.bench.videos import (
 )
 from encoders.features import Features
 from recall.channels import Channels, log_share
-from recall.classifier import Classifier, TagScorer
+from recall.classifier import (
+    SCORED_IN_FULL_UP_TO,
+    Classifier,
+    TagScorer,
+    index_of_tags,
+    tag_rows,
+)
 from recall.index import VectorIndex
 from recall.library import NO_UPLOADER, Library
 from recall.linear import LinearClassifier, dimensions, joined
@@ -35,7 +41,7 @@ from recall.parts import NameSearch, VectorNeighbours, WordNeighbours
 from recall.ragged import Ragged
 from recall.recaller import Recaller
 from recall.uploader import UploaderHistory
-from recall.views import views_of
+from recall.views import scenes, views_of
 from recall.vocabulary import Tag, Vocabulary
 from recall.words import SparseRows, WordClassifier, WordIndex
 
@@ -230,16 +236,17 @@ def _classifier(
     random: Random,
     seed: int,
 ) -> Classifier | None:
-    fused = old.fuse(views_of(like, old.dims))
+    views = views_of(like, old.dims)
+    fused = old.fuse(views, scenes(views.frames, old.spaces.picture))
     if old.classifier is None or fused is None:
         return None
     tags = old.classifier.tags
     embeddings, bias = _roughened(tags.embeddings, tag_of, random), tags.bias[tag_of]
-    rows = np.concatenate([embeddings, names, bias[:, None]], axis=1)
-    scorer = builder.build(
-        "classifier", rows, lambda _: TagScorer.build(embeddings, bias, names, fused, seed=seed)
-    )
-    return replace(old.classifier, tags=scorer)
+    search = None
+    if len(bias) > SCORED_IN_FULL_UP_TO:
+        rows = tag_rows(embeddings, names, bias)
+        search = builder.build("classifier", rows, lambda rows: index_of_tags(rows, fused, seed))
+    return replace(old.classifier, tags=TagScorer(embeddings, bias, names, search))
 
 
 def _word_classifier(old: WordClassifier | None, base: int, tags: int) -> WordClassifier | None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from encoders.features import Features, Modality, State, Words
 from recall.channels import Channels
+from recall.classifier import queries
 from recall.index import VectorIndex
 from recall.linear import joined
 from recall.ragged import Ragged
@@ -47,15 +48,16 @@ def videos_like(recaller: Recaller, count: int, random: Random) -> list[Features
         tags = library.labels[number]
         names = channels.bridge.vectors
         tag = random.choice(tags) if len(tags) else random.integers(len(names))
-        sound = _like(heard, parts[2], number, random)
+        mean, loudest = np.split(_like(heard, parts[2], number, random, unit_parts=2), 2, axis=1)
         videos.append(
             Features(
                 words=Words(" ".join(words)),
                 states=dict.fromkeys(Modality, State.USED),
-                sentence=unit(_like(said, parts[0], number, random)[0]),
+                sentence=unit(_like(said, parts[0], number, random, unit_parts=1)[0]),
                 frames=_like(seen, parts[1], number, random),
                 bridge=shifted(names[tag], random),
-                audio=sound[:, : sound.shape[1] // 2],
+                # Two blocks with this mean and, but for its length, this maximum.
+                audio=np.concatenate([2 * loudest, 2 * (mean - loudest)]),
                 sound_bridge=shifted(channels.meaning.vectors[tag], random),
             )
         )
@@ -95,19 +97,19 @@ def queries_of(channels: Channels, batch: Sequence[Features]) -> dict[str, F32]:
     spaces = channels.spaces
     together = joined(views, spaces)
     projection = None if channels.linear is None else channels.linear.projection
+    seen = scenes(views.frames, spaces.picture)
     found = {
         "sentence": spaces.sentence.place(views.sentence),
-        "picture": scenes(views.frames, spaces.picture).values,
+        "picture": seen.values,
         "sound": spaces.sound.place(views.sound),
         "meaning": views.sentence,
         "bridge": views.bridge,
         "linear": together if projection is None else together @ projection,
     }
-    fused = channels.fuse(views)
+    fused = channels.fuse(views, seen)
     if fused is not None:
-        ones = np.ones((len(batch), 1), dtype=np.float32)
         found["fused"] = fused.fused
-        found["classifier"] = np.concatenate([fused.hidden, fused.query, ones], axis=1)
+        found["classifier"] = queries(fused)
     return {name: np.ascontiguousarray(vectors) for name, vectors in found.items()}
 
 
@@ -123,9 +125,25 @@ def way_back(index: VectorIndex, space: Space) -> tuple[F32, F32, F32]:
     return vectors_of(index), space.mean, back
 
 
-def _like(way: tuple[F32, F32, F32], index: VectorIndex, video: int, random: Random) -> F32:
-    """Embeddings float32 [n, D] whose places lie near those of the video."""
+def _like(
+    way: tuple[F32, F32, F32],
+    index: VectorIndex,
+    video: int,
+    random: Random,
+    *,
+    unit_parts: int = 0,
+) -> F32:
+    """Embeddings float32 [n, D] whose places lie near those of the video.
+
+    A place says which way from the mean, not how far. Where embeddings are so many vectors of unit
+    length side by side, ``unit_parts``, it is as far as makes them as long: |mean + s · way|² = n.
+    """
     vectors, mean, back = way
     held = np.flatnonzero(index.rows == video)
-    near: F32 = mean + shifted(vectors[held], random) @ back
+    offset = shifted(vectors[held], random) @ back
+    if unit_parts:
+        a, b = (offset * offset).sum(axis=1), offset @ mean
+        c = mean @ mean - unit_parts
+        offset *= ((np.sqrt(np.maximum(b * b - a * c, 0)) - b) / np.maximum(a, 1e-12))[:, None]
+    near: F32 = mean + offset
     return near.astype(np.float32)

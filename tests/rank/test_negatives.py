@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 sparse = pytest.importorskip("scipy.sparse")
 
+from encoders.features import F32  # noqa: E402
+from rank.evidence import Evidence, VideoVectors  # noqa: E402
 from rank.negatives import NegativePlan, Sampler, TagGraph, Teacher  # noqa: E402 - after the skip
 
 pytestmark = pytest.mark.train
@@ -55,9 +57,24 @@ def test_the_hard_share_is_fixed(labels: npt.NDArray[np.float64], count: int, sh
         assert not labels[video, drawn[video][real[video]]].any()
 
 
+def teacher_of(whole: F32, moments: F32, tags: F32, *, moment_scale: float) -> Teacher:
+    weights = np.ones(moments.shape[:-1], np.float32)
+    evidence = Evidence(scale=1.0, moment_scale=moment_scale, least=moment_scale, bias=0.0)
+    return Teacher(VideoVectors(whole, moments, weights), tags, evidence)
+
+
 def test_the_teacher_drops_a_negative_above_95_percent_of_its_positive() -> None:
     angle = np.arccos([1.0, 0.96, 0.94, 0.5])
     tags = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    teacher = Teacher(np.array([[1.0, 0.0]], np.float32), tags)
+    none = np.zeros((1, 0, 2), np.float32)
+    teacher = teacher_of(np.array([[1.0, 0.0]], np.float32), none, tags, moment_scale=1.0)
     keeps = teacher.keeps(np.array([0]), np.array([[0, 3]]), np.array([[1, 2, 3]]))
     assert keeps.tolist() == [[[False, True, True], [False, False, False]]]
+
+
+def test_the_teacher_knows_a_tag_that_was_there_for_a_moment() -> None:
+    tags = np.eye(3, dtype=np.float32)
+    whole, moments = tags[:1] * 0, np.stack([tags[[0, 1]]])
+    teacher = teacher_of(whole, moments, tags, moment_scale=20.0)
+    keeps = teacher.keeps(np.array([0]), np.array([[0]]), np.array([[1, 2]]))
+    assert keeps.tolist() == [[[False, True]]]

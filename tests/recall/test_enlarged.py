@@ -48,5 +48,6 @@ def test_a_video_is_like_a_labelled_one(trained: Trained) -> None:
     videos = videos_like(small, 20, np.random.default_rng(0))
     assert all(set(video.states.values()) == {State.USED} for video in videos)
     queries = queries_of(channels, videos)
-    _, cosines = channels.sentence.index.search(queries["sentence"], 1)
-    assert np.median(cosines) > 0.8
+    for name in ("sentence", "sound"):
+        _, cosines = indexes_of(channels)[name].search(queries[name], 1)
+        assert np.median(cosines) > 0.8, name

@@ -55,6 +55,21 @@ def test_ragged_lists_are_kept_taken_and_turned_around(lists: list[list[int]]) -
         assert holders[tag].tolist() == [i for i, item in enumerate(lists) if tag in item]
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, TAGS - 1), st.floats(-5, 5, width=32))))
+def test_alternatives_of_a_pair_add_up_as_chances_do(
+    found: list[tuple[int, int, float]],
+) -> None:
+    video, tag, score = (np.asarray([row[place] for row in found]) for place in range(3))
+    pooled = Proposals.of_alternatives(
+        video.astype(np.int64), tag.astype(np.int32), score.astype(np.float32), TAGS
+    )
+    wanted: dict[tuple[int, int], float] = {}
+    for a, b, each in found:
+        wanted[a, b] = float(np.logaddexp(wanted.get((a, b), -np.inf), each))
+    assert as_dict(pooled) == pytest.approx(wanted, abs=1e-4)
+    assert (np.diff(pooled.keys(TAGS)) > 0).all()
+
+
 def test_means_and_maxima_of_lists_leave_empty_ones_at_zero() -> None:
     rows = Ragged.of(
         [

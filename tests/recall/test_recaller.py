@@ -264,21 +264,43 @@ def test_the_cut_follows_the_size_of_the_vocabulary() -> None:
     assert [most_candidates(size) for size in (10, 400, 2000, 300_000)] == [1, 20, 100, 300]
 
 
+def some_fused(random: np.random.Generator, videos: int, width: int, names: int) -> Fused:
+    """Videos of one scene or two."""
+    shown = np.ones((videos, 2), dtype=np.float32)
+    shown[::2, 1] = 0
+    return Fused(
+        random.normal(size=(videos, 2, width)).astype(np.float32),
+        random.normal(size=(videos, 2, names)).astype(np.float32),
+        np.zeros((videos, 1), dtype=np.float32),
+        np.zeros((videos, 3), dtype=np.float32),
+        shown,
+    )
+
+
 def test_a_large_vocabulary_is_searched_and_gives_nearly_the_same_best_tags() -> None:
     random = np.random.default_rng(0)
     width, tags = 12, 21_000
     embeddings = random.normal(size=(tags, width)).astype(np.float32)
     names = random.normal(size=(tags, 4)).astype(np.float32)
     bias = random.normal(size=tags).astype(np.float32)
-    fused = Fused(
-        random.normal(size=(20, width)).astype(np.float32),
-        random.normal(size=(20, 4)).astype(np.float32),
-        np.zeros((20, 1), dtype=np.float32),
-        np.zeros((20, 3), dtype=np.float32),
-    )
+    fused = some_fused(random, 20, width, 4)
     scorer = TagScorer.build(embeddings, bias, names, fused)
     assert scorer.search is not None
     found = scorer.best(fused, 50, np.arange(20))
-    exact = np.argsort(-scorer.all(fused), axis=1)[:, :50]
+    scores = scorer.all(fused)
+    exact = np.argsort(-scores, axis=1)[:, :50]
     hits = [len(np.intersect1d(found.tag[found.video == row], exact[row])) for row in range(20)]
     assert np.mean(hits) > 45
+    gaps = scores[found.video, found.tag] - found.score
+    assert np.median(np.abs(gaps)) < 0.1
+
+
+def test_what_one_scene_shows_counts_as_much_among_scenes_that_show_other_things() -> None:
+    tags = np.eye(3, dtype=np.float32) * 20
+    scorer = TagScorer(tags, np.zeros(3, np.float32), np.zeros((3, 1), np.float32), None)
+    hidden = np.eye(3, dtype=np.float32)[[[0, 1], [0, 0]]]
+    none = np.zeros((2, 1), dtype=np.float32)
+    shown = np.array([[1, 1], [1, 0]], dtype=np.float32)
+    scores = scorer.all(Fused(hidden, np.zeros((2, 2, 1), np.float32), none, none, shown))
+    assert scores[0, :2] == pytest.approx(20 - np.log(2), abs=1e-3)
+    assert scores[1] == pytest.approx([20, 0, 0])

@@ -10,10 +10,11 @@ import pytest
 
 from encoders.features import Features, Modality, State, Words
 from recall.candidates import Channel
+from recall.channels import inputs_of, network_inputs
 from recall.library import Library, carry_over
 from recall.ragged import Ragged
 from recall.splits import Split
-from recall.views import MOST_SCENES, Space, scenes, unit
+from recall.views import MOST_SCENES, Space, scenes, unit, views_of_dataset
 from tests.recall.conftest import Trained
 
 F32 = npt.NDArray[np.float32]
@@ -99,3 +100,36 @@ def test_an_example_of_a_new_tag_is_found_by_each_of_its_scenes(trained: Trained
         batch = wider.batch([seen], [None])
         ((found, _),) = wider.neighbours(batch, Channel.VISUAL)
         assert len(channels.library) in found.numbers[:, 0]
+
+
+def test_the_network_is_given_each_scene_and_nothing_of_a_picture_that_is_not_used() -> None:
+    none = np.zeros((0, 8), dtype=np.float32)
+    found = Ragged.of([shot(0, 1), shot(2), none], np.float32, none)
+    other = np.ones((3, 2), dtype=np.float32)
+    used = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 1]], dtype=np.float32)
+    inputs = inputs_of(other, found, other, other, used)
+    assert inputs.shown.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
+    assert np.array_equal(inputs.scenes[0, :2], shot(0, 1))
+    assert not inputs.scenes[0, 2:].any()
+    assert not inputs.scenes[1:].any()
+    assert inputs.bridge[:, 0].tolist() == [1, 0, 0]
+    assert inputs.sentence[:, 0].tolist() == [1, 0, 1]
+    assert inputs.sound[:, 0].tolist() == [0, 1, 1]
+
+
+def test_the_network_does_not_care_in_which_order_scenes_come(trained: Trained) -> None:
+    channels = trained.recall.recaller.channels
+    assert channels.classifier is not None
+    views = views_of_dataset(trained.dataset.of(Split.TEST), channels.dims)
+    seen = scenes(views.frames, channels.spaces.picture)
+    inputs = network_inputs(views, seen, channels.spaces)
+    turned = inputs.scenes.copy()
+    for row, count in enumerate(inputs.shown.sum(axis=1).astype(int).tolist()):
+        turned[row, :count] = turned[row, :count][::-1]
+    assert not np.array_equal(turned, inputs.scenes)
+    there, back = (
+        channels.classifier.network(given) for given in (inputs, inputs._replace(scenes=turned))
+    )
+    np.testing.assert_allclose(there.fused, back.fused, atol=1e-4)
+    scores = channels.classifier.tags.all(there)
+    np.testing.assert_allclose(channels.classifier.tags.all(back), scores, atol=1e-3)
