@@ -31,7 +31,9 @@ _NEAREST = 100
 _FOLDED_TO = 256
 _UNSEEN = 5.0
 """For how many queries, alike in all directions, those count that were not given."""
+_MIXED = 4  # vectors of which queries are mixed, for tuning
 _MOST_LOOKED_AT = 50  # times as many as are wanted
+_MANY_LOOKED_AT = 10  # from which on finer codes cost less
 _AT_ONCE = 65_536
 
 
@@ -175,14 +177,15 @@ def _lists(vectors: F32, seed: int) -> Any:
     random = np.random.default_rng(seed)
     main.train(vectors[np.sort(random.permutation(count)[: 40 * lists])])
     main.add(vectors)
-    queries = vectors[np.sort(random.permutation(count)[:_QUERIES_TO_TUNE])]
-    exact = _nearest_of_all(queries, vectors)
-    probes = 4
-    while True:
-        main.nprobe = probes
-        if probes == lists or _found(main, queries, exact) >= _TARGET_RECALL:
-            return main
-        probes = min(lists, int(_WIDENED * probes))
+    main.nprobe = probes = 4
+    drawn = random.permutation(count)[: _MIXED * _QUERIES_TO_TUNE].reshape(_MIXED, -1)
+    # A stranger is not in the index, and may be like several vectors rather than like one.
+    for queries in (vectors[drawn[0]], vectors[drawn].sum(axis=0)):
+        exact = _nearest_of_all(queries, vectors)
+        while probes < lists and _found(main, queries, exact) < _TARGET_RECALL:
+            probes = min(lists, int(_WIDENED * probes))
+            main.nprobe = probes
+    return main
 
 
 def _folded(vectors: F32, queries: F32, seed: int) -> Any:
@@ -193,7 +196,8 @@ def _folded(vectors: F32, queries: F32, seed: int) -> Any:
     ``queries`` float32 [n, D] spread most: with C the queries' second moments, C = L Lᵀ, a vector x
     is folded to Uᵀ Lᵀ x and a query q to Uᵀ L⁻¹ q, where U are the leading eigenvectors of
     Lᵀ cov(x) L. Two dimensions share four bits (product quantisation, Jégou et al. 2011, scanned in
-    registers, André et al. 2015).
+    registers, André et al. 2015); where so much would have to be looked at again that a finer scan
+    costs less, each has four.
     """
     width = vectors.shape[1]
     rank = min(_FOLDED_TO, width - width % 2)
@@ -203,25 +207,31 @@ def _folded(vectors: F32, queries: F32, seed: int) -> Any:
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     _, axes = np.linalg.eigh(half.T @ _moments(vectors, mean) @ half)
     axes = axes[:, ::-1][:, :rank]
-    coarse = faiss.IndexPQFastScan(rank, rank // 2, 4, faiss.METRIC_INNER_PRODUCT)
-    coarse.pq.cp.seed = seed
     fold = (half @ axes).astype(np.float32)
     folded = np.concatenate([(some - mean) @ fold for some in _in_parts(vectors)])
-    coarse.train(folded)
-    coarse.add(folded)
     unfold = faiss.LinearTransform(width, rank, False)
     faiss.copy_array_to_vector(np.linalg.solve(half.T, axes).T.astype(np.float32).ravel(), unfold.A)
     unfold.is_trained = True
     whole = faiss.index_factory(width, "SQ8", faiss.METRIC_INNER_PRODUCT)
     whole.train(vectors)
     whole.add(vectors)
-    main = faiss.IndexRefine(faiss.IndexPreTransform(unfold, coarse), whole)
     some = queries[:: 1 + len(queries) // _QUERIES_TO_TUNE]
     exact = _nearest_of_all(some, vectors)
-    main.k_factor = 4.0
-    while main.k_factor < _MOST_LOOKED_AT and _found(main, some, exact) < _TARGET_RECALL:
-        main.k_factor *= _WIDENED
-    return main
+
+    def refined(dimensions_a_code: int) -> Any:
+        codes = rank // dimensions_a_code
+        coarse = faiss.IndexPQFastScan(rank, codes, 4, faiss.METRIC_INNER_PRODUCT)
+        coarse.pq.cp.seed = seed
+        coarse.train(folded)
+        coarse.add(folded)
+        main = faiss.IndexRefine(faiss.IndexPreTransform(unfold, coarse), whole)
+        main.k_factor = 4.0
+        while main.k_factor < _MOST_LOOKED_AT and _found(main, some, exact) < _TARGET_RECALL:
+            main.k_factor *= _WIDENED
+        return main
+
+    main = refined(2)
+    return main if main.k_factor < _MANY_LOOKED_AT else refined(1)
 
 
 def _moments(rows: F32, mean: F32) -> npt.NDArray[np.float64]:

@@ -30,6 +30,7 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 MOST_TERMS = 200_000
+MOST_POSTINGS = 20_000
 _PAIR_MIN_TEXTS = 2
 
 
@@ -122,7 +123,9 @@ class WordSpace:
 class WordIndex:
     """Which labelled videos hold which term: nearest texts by cosine over posting lists.
 
-    ``numbers`` and ``weights``: term by term, the videos that have it and its weight in each.
+    ``numbers`` and ``weights``: term by term, the videos that have it and its weight in each; of
+    more than MOST_POSTINGS, those in which it weighs most (champion lists: Manning, Raghavan &
+    Schütze 2008, "Introduction to Information Retrieval", 7.1.3).
     """
 
     space: WordSpace
@@ -134,9 +137,9 @@ class WordIndex:
     def build(cls, space: WordSpace, rows: SparseRows, numbers: I32, videos: int) -> WordIndex:
         """Index ``rows`` under the videos' ``numbers`` (all below ``videos``)."""
         owner = np.repeat(numbers, rows.terms.lengths)
-        order = np.argsort(rows.terms.values, kind="stable")
+        order = _champions(rows, len(space))
         starts = np.zeros(len(space) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(rows.terms.values, minlength=len(space)), out=starts[1:])
+        np.cumsum(np.bincount(rows.terms.values[order], minlength=len(space)), out=starts[1:])
         postings = Ragged(owner[order].astype(np.int32), starts)
         return cls(space, postings, rows.weights[order], videos)
 
@@ -183,6 +186,19 @@ class WordIndex:
             unpack_rows("weights", arrays).ravel(),
             int(arrays["videos"][0]),
         )
+
+
+def _champions(rows: SparseRows, width: int) -> I64:
+    """int64 [P]: where the terms of the rows stand, term by term; of each the heaviest only."""
+    order = np.argsort(rows.terms.values, kind="stable")
+    counts = np.bincount(rows.terms.values, minlength=width)
+    ends = np.cumsum(counts)
+    kept = np.ones(len(order), dtype=bool)
+    for term in np.flatnonzero(counts > MOST_POSTINGS).tolist():
+        part = slice(ends[term] - counts[term], ends[term])
+        kept[part] = False
+        kept[part.start + greatest(rows.weights[order[part]], MOST_POSTINGS)] = True
+    return order[kept]
 
 
 def _added_up(
