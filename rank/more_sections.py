@@ -199,9 +199,10 @@ def ablation_section(tables: Tables) -> Iterator[str]:
         (
             "Parts of the ranker",
             tables.parts,
-            "The ranker alone on recall's candidates, trained anew without a part. Rows with a "
-            "modality missing are beside the whole ranker with the same one missing; negative "
-            "there means that the change makes it better. One seed.",
+            "The ranker alone on recall's candidates, trained anew without a part. Moments are "
+            "single frames and blocks of sound, compared with a tag beside the whole video. Rows "
+            "with a modality missing are beside the whole ranker with the same one missing; "
+            "negative there means that the change makes it better. One seed.",
         ),
     ):
         yield f"<h3>{title}</h3>"
