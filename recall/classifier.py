@@ -133,10 +133,8 @@ class TagScorer:
         cls, embeddings: F32, bias: F32, names: F32, videos: Fused, *, seed: int = 0
     ) -> TagScorer:
         """With a search index, made for such ``videos``, where the vocabulary is large."""
-        search = None
-        if len(embeddings) > SCORED_IN_FULL_UP_TO:
-            search = index_of_tags(tag_rows(embeddings, names, bias), videos, seed)
-        return cls(embeddings, bias, names, search)
+        rows = tag_rows(embeddings, names, bias)
+        return cls(embeddings, bias, names, index_of_tags(rows, videos, seed))
 
     def best(self, fused: Fused, keep: int, rows: I64) -> Proposals:
         """The ``keep`` best tags of each video, by log odds; ``rows`` int64 [B] are the videos."""
@@ -189,8 +187,10 @@ def tag_rows(embeddings: F32, names: F32, bias: F32) -> F32:
     return np.concatenate([embeddings, names, bias[:, None]], axis=1)
 
 
-def index_of_tags(rows: F32, videos: Fused, seed: int) -> VectorIndex:
-    """An index over :func:`tag_rows`, made for such ``videos``."""
+def index_of_tags(rows: F32, videos: Fused, seed: int) -> VectorIndex | None:
+    """An index over :func:`tag_rows`, made for such ``videos``; None for a small vocabulary."""
+    if len(rows) <= SCORED_IN_FULL_UP_TO:
+        return None
     return VectorIndex.build(rows, np.arange(len(rows)), seed=seed, queries=queries(videos))
 
 

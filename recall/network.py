@@ -126,7 +126,7 @@ class Fusion(nn.Module):
         return hidden, self.to_query(hidden), fused, (gates * share).sum(1)
 
 
-class Together(nn.Module):
+class Ensemble(nn.Module):
     """Several networks as one: what they say of a tag is averaged.
 
     Their hidden vectors stand side by side, and so do a tag's embeddings, each divided by the
@@ -137,23 +137,13 @@ class Together(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(
-        self,
-        sentence: Tensor,
-        scenes: Tensor,
-        bridge: Tensor,
-        sound: Tensor,
-        used: Tensor,
-        shown: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As :meth:`Fusion.forward`."""
-        made = [member(sentence, scenes, bridge, sound, used, shown) for member in self.members]
-        hidden, query, fused, gates = zip(*made, strict=True)
-        side_by_side = torch.cat(fused, dim=1) / len(made) ** 0.5
+        hidden, query, fused, gates = zip(*(each(*inputs) for each in self.members), strict=True)
         return (
             torch.cat(hidden, dim=2),
             torch.stack(query).mean(0),
-            side_by_side,
+            torch.cat(fused, dim=1) / len(self.members) ** 0.5,
             torch.stack(gates).mean(0),
         )
 
@@ -161,7 +151,7 @@ class Together(nn.Module):
 class TorchNetwork:
     """The module, called as the ONNX session is."""
 
-    def __init__(self, module: Together, shape: Shape) -> None:
+    def __init__(self, module: Ensemble, shape: Shape) -> None:
         self._module = module.eval()
         self._shape = shape
 
@@ -178,7 +168,7 @@ class TorchNetwork:
         return Fused(hidden, query, fused, gates, inputs.shown)
 
 
-def export(network: Together, shape: Shape) -> bytes:
+def export(network: Ensemble, shape: Shape) -> bytes:
     """The network as an ONNX file, its large weights rounded first; the batch size is free."""
     network.eval()
     round_large(network)
@@ -196,7 +186,7 @@ def export(network: Together, shape: Shape) -> bytes:
             verbose=False,
             input_names=list(Inputs._fields),
             output_names=list(OUTPUTS),
-            dynamic_shapes=tuple({0: batch} for _ in examples),
+            dynamic_shapes=(tuple({0: batch} for _ in examples),),
         )
     if program is None:
         raise RuntimeError("torch gave no ONNX program")

@@ -17,7 +17,7 @@ from recall.channels import inputs_of
 from recall.classifier import Classifier, Inputs, TagScorer, bias_of_new
 from recall.large import laid_down, large
 from recall.losses import Loss, alike, asymmetric, plain, selective
-from recall.network import Fusion, Shape, Together, TorchNetwork
+from recall.network import Ensemble, Fusion, Shape, TorchNetwork
 from recall.ragged import Ragged
 
 F32 = npt.NDArray[np.float32]
@@ -322,7 +322,7 @@ def _classifier(members: Sequence[_Member], names: F32, shape: Shape) -> Classif
             own = slice(number * width, (number + 1) * width)
             np.divide(member.embeddings, len(members), out=embeddings[:, own])
     bias = np.stack([member.bias for member in members]).mean(axis=0)
-    network = TorchNetwork(Together([member.fusion for member in members]), shape)
+    network = TorchNetwork(Ensemble([member.fusion for member in members]), shape)
     return Classifier(network, TagScorer(embeddings, bias, names, None))
 
 

@@ -88,7 +88,9 @@ def train_recall(
     videos = dataset.of(Split.TRAIN)
     dims = _dims(dataset, sentences, names)
     views = views_of_dataset(videos, dims)
-    channels = _untrained(videos, views, dims, vocabulary, sentences, names, seed)
+    spaces = _spaces(views)
+    seen = _scenes(views, spaces.picture)
+    channels = _untrained(videos, views, dims, spaces, seen, vocabulary, sentences, names, seed)
     fold = fold_by_component(videos.component, folds, seed)
     untrained = Recaller(vocabulary, channels, untrained_mixers(), untrained_merge())
     if len(videos) < FEWEST_FOR_A_NETWORK or not len(videos.labels.values) or fold.max() < 1:
@@ -96,11 +98,12 @@ def train_recall(
 
     report("indexes", 1.0)
     channels = tuned(channels, videos, seed)
-    examples = _examples(views, videos, channels.spaces)
+    examples = _examples(views, seen, videos, spaces)
     validation = dataset.of(Split.VAL)
-    held_out = _examples(views_of_dataset(validation, dims), validation, channels.spaces)
+    others = views_of_dataset(validation, dims)
+    held_out = _examples(others, _scenes(others, spaces.picture), validation, spaces)
     everything = np.arange(len(videos))
-    beside = by_parts(len(videos), lambda part: joined(views.part(part), channels.spaces))
+    beside = by_parts(len(videos), lambda part: joined(views.part(part), spaces))
     trainer = _Trainer(channels, videos, views, beside, examples, recipe, seed)
     final, epochs = trainer.train(everything, held_out, None, _share(report, 0, folds + 1))
     unseen = []
@@ -187,16 +190,29 @@ def _dims(dataset: Dataset, sentences: Embed, names: Embed) -> Dims:
     )
 
 
+def _spaces(views: Views) -> Spaces:
+    """Fitted to the training videos, without labels."""
+    text, _, audio = (views.used(modality) for modality in MODALITIES)
+    frames = views.frames.values
+    return Spaces(
+        Space.fit(views.sentence[_some(text)], *_SENTENCE),
+        Space.fit(frames[:: 1 + len(frames) // _VECTORS_TO_FIT], *_PICTURE),
+        Space.fit(views.sound[_some(audio)], *_SOUND),
+    )
+
+
 def _untrained(
     videos: Dataset,
     views: Views,
     dims: Dims,
+    spaces: Spaces,
+    seen: Ragged[np.float32],
     vocabulary: Vocabulary,
     sentences: Embed,
     names: Embed,
     seed: int,
 ) -> Channels:
-    """All that needs no training: spaces, indexes, words, names, history."""
+    """All that needs no training: indexes, words, names, history."""
     library = Library(
         videos.video_ids,
         videos.labels,
@@ -206,13 +222,6 @@ def _untrained(
         videos.uploaders,
     )
     text, visual, audio = (views.used(modality) for modality in MODALITIES)
-    frames = views.frames.values
-    spaces = Spaces(
-        Space.fit(views.sentence[_some(text)], *_SENTENCE),
-        Space.fit(frames[:: 1 + len(frames) // _VECTORS_TO_FIT], *_PICTURE),
-        Space.fit(views.sound[_some(audio)], *_SOUND),
-    )
-    seen = _scenes(views, spaces.picture)
     said = views.sentence[_some(text, _VIDEOS_TO_SEARCH_FOR)]
     shown = views.bridge[_some(visual, _VIDEOS_TO_SEARCH_FOR)]
     has_text = set(text.tolist())
@@ -272,11 +281,11 @@ def _scenes(views: Views, space: Space) -> Ragged[np.float32]:
     return Ragged(values[:filled], starts)
 
 
-def _examples(views: Views, videos: Dataset, spaces: Spaces) -> Examples:
+def _examples(views: Views, seen: Ragged[np.float32], videos: Dataset, spaces: Spaces) -> Examples:
     """What :func:`recall.channels.network_inputs` gives, of as many videos as one likes."""
     return Examples(
         by_parts(len(views), lambda part: spaces.sentence.place(views.sentence[part])),
-        _scenes(views, spaces.picture),
+        seen,
         views.bridge,
         by_parts(len(views), lambda part: spaces.sound.place(views.sound[part])),
         views.used_mask(),

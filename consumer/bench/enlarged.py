@@ -26,13 +26,7 @@ from consumer.bench.videos import (
 )
 from encoders.features import Features
 from recall.channels import Channels, log_share
-from recall.classifier import (
-    SCORED_IN_FULL_UP_TO,
-    Classifier,
-    TagScorer,
-    index_of_tags,
-    tag_rows,
-)
+from recall.classifier import Classifier, TagScorer, index_of_tags, tag_rows
 from recall.index import VectorIndex
 from recall.library import NO_UPLOADER, Library
 from recall.linear import LinearClassifier, dimensions, joined
@@ -242,10 +236,8 @@ def _classifier(
         return None
     tags = old.classifier.tags
     embeddings, bias = _roughened(tags.embeddings, tag_of, random), tags.bias[tag_of]
-    search = None
-    if len(bias) > SCORED_IN_FULL_UP_TO:
-        rows = tag_rows(embeddings, names, bias)
-        search = builder.build("classifier", rows, lambda rows: index_of_tags(rows, fused, seed))
+    rows = tag_rows(embeddings, names, bias)
+    search = builder.build("classifier", rows, lambda rows: index_of_tags(rows, fused, seed))
     return replace(old.classifier, tags=TagScorer(embeddings, bias, names, search))
 
 

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from recall.classifier import Inputs, TagScorer  # noqa: E402 - after the skip
-from recall.network import Fusion, Shape, Together, TorchNetwork  # noqa: E402
+from recall.network import Ensemble, Fusion, Shape, TorchNetwork  # noqa: E402
 from recall.network_training import Examples, Recipe, train_network  # noqa: E402
 from recall.ragged import Ragged  # noqa: E402
 
@@ -46,10 +46,10 @@ def test_networks_together_say_the_mean_of_what_each_says() -> None:
     embeddings = [normal(random, TAGS, SHAPE.hidden) for _ in members]
     given = inputs(random, 7, 1)
     alone = [
-        TagScorer(own, bias, names, None).all(TorchNetwork(Together([member]), SHAPE)(given))
+        TagScorer(own, bias, names, None).all(TorchNetwork(Ensemble([member]), SHAPE)(given))
         for member, own in zip(members, embeddings, strict=True)
     ]
-    fused = TorchNetwork(Together(members), SHAPE)(given)
+    fused = TorchNetwork(Ensemble(members), SHAPE)(given)
     beside = np.concatenate(embeddings, axis=1) / np.float32(len(members))
     together = TagScorer(beside, bias, names, None).all(fused)
     np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-4)
