@@ -107,10 +107,13 @@ class Tags(nn.Module):
         self, hidden: Tensor, query: Tensor, shown: Tensor, tags: Tensor, kept: Tensor
     ) -> Tensor:
         """Log odds [B, C] of ``tags`` [C]; where ``kept`` [C] is 0, by the tag's name alone."""
-        own = hidden @ (self.embedding(tags) * kept[:, None]).T
-        by_scene = own + query @ self.names[tags].T
-        by_scene = by_scene + torch.log(shown / shown.sum(1, keepdim=True)).unsqueeze(2)
-        scores: Tensor = by_scene.logsumexp(1) + self.bias(tags).T
+        seen = shown > 0
+        own = hidden[seen] @ (self.embedding(tags) * kept[:, None]).T
+        of_scenes = own + query[seen] @ self.names[tags].T
+        by_scene = of_scenes.new_full((*shown.shape, len(tags)), -math.inf)
+        by_scene[seen] = of_scenes
+        share = torch.log(shown.sum(1, keepdim=True))
+        scores: Tensor = by_scene.logsumexp(1) - share + self.bias(tags).T
         return scores
 
 
