@@ -6,7 +6,7 @@ Needs the extra ``train``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,17 +19,16 @@ from rank.columns import COLUMNS
 from rank.combining import CombinePlan, Examples
 from rank.comparing import Row, compared
 from rank.gathering import without
+from rank.last_training import Known
 from rank.metrics import Scored
 from rank.ranker_table import PARTS_OF, Arena, averaged, deprived
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.training import Trained, learned_from, seen_as_strangers
+from rank.training import Trained, known
 from rank.variants import Ground
 from recall.candidates import CHANNELS, Channel, Hint
-from recall.ragged import Ragged
 
 Bools = npt.NDArray[np.bool_]
-I64 = npt.NDArray[np.int64]
 
 MOST_ROWS = 150_000  # candidates that the last stage is fitted on, with and without
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -43,33 +42,26 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What the last stage learns from and is judged on.
+    """What the last stage learns from and is judged on."""
 
-    ``labels`` and ``components``: of each video number in ``training``, its tags and its component.
-    """
-
-    training: Examples
+    learned: Known
     test: Examples
-    labels: Ragged[np.int32]
-    components: I64
 
 
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
-    """The candidates of training videos as if never seen, at most 150,000, and of test videos."""
-    training = learned_from(ground.dataset, trained.recall)
-    sets, logits = seen_as_strangers(trained.recall, trained.ranker)
-    rows = last_training.sample(training, sets, seed=0, most=MOST_ROWS)
+    """Candidates of training videos as if never seen, at most 150,000, of validation videos and of
+    test videos.
+    """
+    learned = last_training.both(
+        *known(
+            ground.dataset, trained.recall, trained.ranker, tagger.ranker, seed=0, most=MOST_ROWS
+        )
+    )
     features = list(ground.test.each())
     found = tagger.recaller.candidates(features, ground.test.uploader_ids())
     everything = np.arange(len(ground.test), dtype=np.int64)
-    return Stage(
-        last_training.examples_of(training, sets, logits, rows),
-        last_training.examples_of(
-            ground.test, found, tagger.ranker.logits(features, found), everything
-        ),
-        training.labels,
-        training.component.astype(np.int64),
-    )
+    logits = tagger.ranker.logits(features, found)
+    return Stage(learned, last_training.examples_of(ground.test, found, logits, everything))
 
 
 def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
@@ -80,7 +72,9 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
         changes[f"without the {channel.value} channel"] = (without_channel(stage, channel), plan)
     for name, columns in GROUPS.items():
         changes[f"without {name}"] = (without_columns(stage, columns), plan)
-    if stage.training.labelled.sum() >= plan.many:  # else the trees don't look at company anyway
+    if (
+        stage.learned.examples.labelled.sum() >= plan.many
+    ):  # else the trees don't look at company anyway
         changes["without company"] = (stage, replace(plan, many=2**62))
     changes["regression without trees"] = (stage, replace(plan, share=0.0))
     whole: list[Scored] = []
@@ -95,7 +89,8 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
 
 def refitted(ground: Ground, stage: Stage, plan: CombinePlan) -> Scored:
     """The test candidates by a last stage of their own."""
-    combiner = combining.fit(stage.training, stage.labels, stage.components, plan, seed=0)
+    learned = stage.learned
+    combiner = combining.fit(learned.examples, learned.labels, learned.components, plan, seed=0)
     test = stage.test
     logits = combiner(test.rows, test.tags, test.video)
     right = [
@@ -121,7 +116,7 @@ def without_columns(stage: Stage, names: Sequence[str]) -> Stage:
         rows[:, places] = np.nan
         return replace(examples, rows=rows)
 
-    return replace(stage, training=blind(stage.training), test=blind(stage.test))
+    return altered(stage, blind)
 
 
 def without_channel(stage: Stage, channel: Channel) -> Stage:
@@ -135,8 +130,13 @@ def without_channel(stage: Stage, channel: Channel) -> Stage:
         rows[:, count] -= ~np.isnan(rows[:, own])
         return replace(left, rows=rows)
 
-    left = replace(stage, training=proposed(stage.training), test=proposed(stage.test))
-    return without_columns(left, (channel.value,))
+    return without_columns(altered(stage, proposed), (channel.value,))
+
+
+def altered(stage: Stage, how: Callable[[Examples], Examples]) -> Stage:
+    """All candidates, those learned from and those of test videos, changed in the same way."""
+    learned = replace(stage.learned, examples=how(stage.learned.examples))
+    return Stage(learned, how(stage.test))
 
 
 def missing_modality(ground: Ground, tagger: Tagger, bootstrap: Bootstrap) -> list[Row]:

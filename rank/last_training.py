@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,20 @@ F64 = npt.NDArray[np.float64]
 MOST_ROWS = 600_000  # candidates that settle the last stage well enough
 ENOUGH_RIGHT = 2_000  # labelled validation candidates below which training videos calibrate too
 FEWEST_RIGHT = 60  # and below which they choose thresholds too
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Candidates of labelled videos.
+
+    ``labels`` and ``components`` (int64): of each video number in ``examples``, its tags and the
+    component of sources that it belongs to.
+    """
+
+    examples: Examples
+    labels: Ragged[np.int32]
+    components: I64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,13 +63,26 @@ def examples_of(
     )
 
 
-def both(first: Examples, second: Examples) -> Examples:
-    """The candidates of ``first``, then those of ``second``."""
-    return Examples(
-        np.concatenate([first.rows, second.rows]),
-        np.concatenate([first.labelled, second.labelled]),
-        np.concatenate([first.tags, second.tags]),
-        np.concatenate([first.video, second.video]),
+def known_of(
+    videos: Dataset, candidates: Sequence[CandidateSet], logits: Sequence[F32], rows: I64
+) -> Known:
+    """The candidates of the videos at ``rows``, and what is known of all."""
+    examples = examples_of(videos, candidates, logits, rows)
+    return Known(examples, videos.labels, videos.component.astype(np.int64))
+
+
+def both(first: Known, second: Known) -> Known:
+    """All videos of ``first``, then those of ``second``."""
+    one, two = first.examples, second.examples
+    return Known(
+        Examples(
+            np.concatenate([one.rows, two.rows]),
+            np.concatenate([one.labelled, two.labelled]),
+            np.concatenate([one.tags, two.tags]),
+            np.concatenate([one.video, two.video + len(first.labels)]),
+        ),
+        first.labels.followed_by(second.labels),
+        np.concatenate([first.components, second.components]),
     )
 
 
@@ -69,36 +96,26 @@ def sample(
     return np.sort(kept).astype(np.int64)
 
 
-def train_last(
-    training: Examples,
-    training_labels: Ragged[np.int32],
-    training_components: I64,
-    validation: Examples,
-    videos: int,
-    plan: CombinePlan,
-    *,
-    seed: int,
-) -> LastStage:
-    """Fit the combiner on training videos seen as strangers, the rest on validation videos.
+def train_last(training: Known, validation: Known, plan: CombinePlan, *, seed: int) -> LastStage:
+    """Fit the combiner on training and validation videos, and the rest on validation videos.
 
-    ``training_labels`` and ``training_components``: of each video number in ``training``, its tags
-    and its component. ``videos``: how many validation videos there are. Where validation has too
-    little to say, so do the training videos, by cross-fitted logits.
+    All are seen as strangers: training videos by recall and ranker from folds without them,
+    validation videos as they are served. These are fewer, but their material is new to everything,
+    as an upload's is. Calibration and thresholds go by logits of combiners that have not seen the
+    video; where validation has too little to say, by those of training videos, too.
     """
-    combiner = combining.fit(training, training_labels, training_components, plan, seed=seed)
-    judged, count = validation, videos
-    logits = combiner(validation.rows, validation.tags, validation.video)
-    right = int(validation.labelled.sum())
-    known, seen = validation.labelled, logits
-    if right < ENOUGH_RIGHT:
-        held = combining.cross_fit(
-            training, training_labels, training_components, plan, folds=5, seed=seed
-        )
-        known, seen = np.concatenate([known, training.labelled]), np.concatenate([seen, held])
-    if right < FEWEST_RIGHT:
-        strangers = replace(training, video=training.video + videos)
-        judged, logits = both(validation, strangers), seen
-        count = videos + len(np.unique(training.video))
+    every = both(training, validation)
+    examples, labels, components = every.examples, every.labels, every.components
+    combiner = combining.fit(examples, labels, components, plan, seed=seed)
+    held = combining.cross_fit(examples, labels, components, plan, folds=FOLDS, seed=seed)
+    known, seen = examples.labelled, held
+    judged, logits, count = examples, held, len(np.unique(examples.video))
+    right = int(validation.examples.labelled.sum())
+    own = np.arange(len(held)) >= len(training.examples.rows)
+    if right >= ENOUGH_RIGHT:
+        known, seen = known[own], seen[own]
+    if right >= FEWEST_RIGHT:
+        judged, logits, count = validation.examples, held[own], len(validation.labels)
     plain = calibration.fit(seen, known)
     frequency = calibration.label_frequency(plain(seen), known)
     fitted = calibration.Calibration(plain.at, plain.gives, frequency)

@@ -39,6 +39,7 @@ from rank.embedding import Remembering
 from rank.evaluation import Evaluation, Truth, evaluate
 from rank.export import export
 from rank.gathering import Gathered, Gathering
+from rank.last_training import Known, known_of
 from rank.operating import VALIDATION
 from rank.progress import Progress
 from rank.ranker import Ranker
@@ -230,6 +231,30 @@ def seen_as_strangers(recall: Path, ranker: Path) -> tuple[list[CandidateSet], l
     return candidates, np.split(np.load(ranker / "logits.npy"), ends[:-1])
 
 
+def known(
+    dataset: Dataset,
+    recall: Path,
+    ranker: Path,
+    served: Ranker,
+    *,
+    seed: int,
+    most: int = last_training.MOST_ROWS,
+) -> tuple[Known, Known]:
+    """What a last stage learns from: training videos, seen as strangers, and validation videos.
+
+    ``most``: candidates of training videos.
+    """
+    training, validation = learned_from(dataset, recall), dataset.of(Split.VAL)
+    candidates, logits = seen_as_strangers(recall, ranker)
+    rows = last_training.sample(training, candidates, seed=seed, most=most)
+    seen = candidate_file.load(recall / "val.npz")
+    judged = served.logits(list(validation.each()), seen)
+    return (
+        known_of(training, candidates, logits, rows),
+        known_of(validation, seen, judged, np.arange(len(validation), dtype=np.int64)),
+    )
+
+
 def candidates_of(recaller: Recaller, videos: Dataset) -> list[CandidateSet]:
     """The candidates of videos that recall was not trained on."""
     return recaller.candidates(list(videos.each()), videos.uploader_ids())
@@ -274,25 +299,9 @@ def _last(
     folder: Path,
     seed: int,
 ) -> None:
-    training, validation = learned_from(dataset, recall), dataset.of(Split.VAL)
-    candidates, logits = seen_as_strangers(recall, ranker)
-    rows = last_training.sample(training, candidates, seed=seed)
-    seen = candidate_file.load(recall / "val.npz")
     served = Ranker.load(ranker / RANKER, encoders.word_embeddings)
-    stage = last_training.train_last(
-        last_training.examples_of(training, candidates, logits, rows),
-        training.labels,
-        training.component.astype(np.int64),
-        last_training.examples_of(
-            validation,
-            seen,
-            served.logits(list(validation.each()), seen),
-            np.arange(len(validation), dtype=np.int64),
-        ),
-        len(validation),
-        plan,
-        seed=seed,
-    )
+    training, validation = known(dataset, recall, ranker, served, seed=seed)
+    stage = last_training.train_last(training, validation, plan, seed=seed)
     stage.combiner.save(folder)
     stage.operating.save(folder)
     stage.validation.save(folder / VALIDATION)

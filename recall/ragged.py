@@ -65,6 +65,11 @@ class Ragged(Generic[Value]):
         np.cumsum(np.bincount(owner, minlength=len(numbers)), out=starts[1:])
         return Ragged(self.values[at], starts)
 
+    def followed_by(self, other: Ragged[Value]) -> Ragged[Value]:
+        """These lists, then those of ``other``."""
+        starts = np.concatenate([self.starts, self.starts[-1] + other.starts[1:]])
+        return Ragged(np.concatenate([self.values, other.values]), starts)
+
     def transposed(self: Ragged[np.int32], width: int) -> Ragged[np.int32]:
         """Of lists of numbers below ``width``: list ``j`` names the lists that hold ``j``."""
         owner = np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)

@@ -11,6 +11,7 @@ from rank.ablation import Stage, without_channel, without_columns
 from rank.columns import COLUMNS
 from rank.combining import Examples
 from rank.fitting import prepare
+from rank.last_training import Known
 from rank.ranker_table import averaged, deprived
 from rank.tower import TowerSize
 from recall.candidates import CHANNELS, Channel
@@ -33,7 +34,8 @@ def stage() -> Stage:
         rows[row, COLUMNS.index("channels")] = len(channels)
     tags, video = np.arange(3, dtype=np.int32), np.zeros(3, np.int64)
     examples = Examples(rows, np.array([True, False, True]), tags, video)
-    return Stage(examples, examples, Ragged.of([tags], np.int32), np.zeros(1, np.int64))
+    learned = Known(examples, Ragged.of([tags], np.int32), np.zeros(1, np.int64))
+    return Stage(learned, examples)
 
 
 def test_a_channel_goes_with_its_columns_its_count_and_what_only_it_proposed() -> None:

@@ -52,6 +52,12 @@ def logits(combiner: Combiner, some: combining.Examples) -> npt.NDArray[np.float
     return combiner(some.rows, some.tags, some.video)
 
 
+def known(some: combining.Examples, first: int) -> last_training.Known:
+    """Videos that are each a component of their own, counted from ``first``."""
+    labels = labels_of(some)
+    return last_training.Known(some, labels, first + np.arange(len(labels)))
+
+
 def labels_of(some: combining.Examples) -> Ragged[np.int32]:
     videos = int(some.video.max()) + 1
     return Ragged.of(
@@ -176,6 +182,40 @@ def test_cross_fitting_never_scores_what_it_trained_on() -> None:
     assert abs(gap) < 0.1 < own[noise.labelled].mean() - own[~noise.labelled].mean()
 
 
+def test_validation_videos_teach_what_holds_on_new_material() -> None:
+    """What tells training videos' tags but not strangers' is trusted less."""
+    training, validation, fresh = (examples(6_000, seed=seed) for seed in range(3))
+    told = training.rows.copy()
+    told[:, 2] = np.where(training.labelled, 1, -1)
+    training = replace(training, rows=told)
+    stage = last_training.train_last(
+        known(training, 0), known(validation, 10_000), combining.CombinePlan(), seed=0
+    )
+    scores, misled = logits(stage.combiner, fresh), logits(fitted(training), fresh)
+
+    def gap(found: npt.NDArray[np.float64]) -> float:
+        right = fresh.labelled
+        return float((found[right].mean() - found[~right].mean()) / found.std())
+
+    assert gap(scores) > gap(misled) + 0.2
+
+
+def test_validation_scores_are_of_combiners_that_never_saw_the_video() -> None:
+    """With labels that are pure noise, scores can't tell them, though both are learned from."""
+    random = np.random.default_rng(0)
+    training, validation = (
+        replace(some, labelled=random.random(len(some.rows)) < 0.5)
+        for some in (examples(2000), examples(4000, seed=1))
+    )
+    stage = last_training.train_last(
+        known(training, 0), known(validation, 1_000), combining.CombinePlan(), seed=0
+    )
+    scores, labelled = stage.validation.score, stage.validation.right
+    assert abs(scores[labelled].mean() - scores[~labelled].mean()) < 0.02
+    own = logits(stage.combiner, validation)
+    assert own[labelled].mean() - own[~labelled].mean() > 0.1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_few_validation_videos_do_not_settle_calibration(seed: int) -> None:
     """With thirty of them, training videos say what the scores mean on new ones."""
@@ -183,13 +223,7 @@ def test_few_validation_videos_do_not_settle_calibration(seed: int) -> None:
         examples(count, seed=3 * seed + place) for place, count in enumerate((20_000, 600, 20_000))
     )
     stage = last_training.train_last(
-        training,
-        labels_of(training),
-        np.arange(1000),
-        validation,
-        30,
-        combining.CombinePlan(),
-        seed=0,
+        known(training, 0), known(validation, 10_000), combining.CombinePlan(), seed=0
     )
     scores = stage.operating.calibration(logits(stage.combiner, fresh))
     parts = np.array_split(np.argsort(scores), 10)
