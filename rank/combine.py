@@ -2,8 +2,8 @@
 
 A weighted mean of two models: a ridge logistic regression on bounded transforms of the columns,
 which holds up on a handful of videos, and gradient-boosted trees, which are better on many. The
-trees look at the company of a candidate too: what tags go with it, and how likely the regression
-finds those (``rank.together``).
+trees look at the regression's opinion of a candidate and its rivals, too (``rank.opinion``), and at
+its company: what tags go with it, and how likely the regression finds those (``rank.together``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from encoders.errors import BundleError
 from encoders.features import F32
 from rank.calibration import sigmoid
+from rank.opinion import opinions
 from rank.together import Together
 from rank.trees import Trees
 
@@ -71,7 +72,7 @@ class Combiner:
         if not self.share:
             return first
         company = self.together.columns(tags, video, sigmoid(first))
-        second = self.trees(np.concatenate([rows, company], axis=1))
+        second = self.trees(np.concatenate([rows, company, opinions(first, video)], axis=1))
         return np.asarray((1 - self.share) * first + self.share * second, np.float64)
 
     def save(self, folder: Path) -> None:
@@ -104,6 +105,6 @@ class Combiner:
                 f"the last stage in {folder} can't be read: {error}; train the bundle again"
             ) from error
         counts = folder / TOGETHER
-        # The trees of earlier bundles don't look at company, and have no counts beside them.
+        # Earlier bundles' trees look at fewer columns, and some have no counts beside them.
         together = Together.load(counts) if counts.exists() else Together.none()
         return cls(linear, Trees.load(folder / TREES), together, share)

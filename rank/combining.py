@@ -14,6 +14,7 @@ from encoders.features import F32
 from rank.calibration import sigmoid
 from rank.columns import COLUMNS, RISING
 from rank.combine import Combiner, Linear
+from rank.opinion import OPINION_RISING, opinions
 from rank.together import COMPANY, Together
 from rank.trees import Trees
 from recall.ragged import Ragged
@@ -36,8 +37,8 @@ COUNTED_FOLDS = 20  # counting is cheap, and counts of nearly all videos are as 
 class CombinePlan:
     """Sizes of the boosted trees, and how strongly the regression is held back.
 
-    ``many``: positives from which the trees look at company too. Counts of few labels mislead: with
-    the labels of 936 videos, company made one corpus no better and another worse.
+    ``many``: positives from which the trees look at company and opinions, too. Counts of few labels
+    mislead: with the labels of 936 videos, company made one corpus no better and another worse.
     """
 
     trees: int = 150
@@ -83,21 +84,28 @@ def fit(
         return Combiner(linear, no_trees(), Together.none(), 0.0)
     rows, together = examples.rows, Together.none()
     if positives >= plan.many:
-        rows = np.concatenate([rows, company(examples, labels, groups, plan, seed)], axis=1)
+        first = cross_fit_linear(examples, groups, plan, seed)
+        beside = company(examples, labels, groups, sigmoid(first), seed)
+        rows = np.concatenate([rows, beside, opinions(first, examples.video)], axis=1)
         together = Together.of(labels)
     trees = fit_trees(rows, examples.labelled, plan, seed=seed)
     return Combiner(linear, trees, together, plan.share)
 
 
-def company(
-    examples: Examples, labels: Ragged[np.int32], groups: I64, plan: CombinePlan, seed: int
-) -> F32:
-    """COMPANY as a new video would have it: counts and first opinion never saw the component."""
-    chances = np.zeros(len(examples.rows))
+def cross_fit_linear(examples: Examples, groups: I64, plan: CombinePlan, seed: int) -> F64:
+    """The regression's logit of each candidate, as of a new video's: it never saw the component."""
+    logits = np.zeros(len(examples.rows))
     for held in folds_of(groups, FOLDS, seed):
         own = held[examples.video]
         if own.any() and examples.labelled[~own].any():
-            chances[own] = sigmoid(fit_linear(examples.take(~own), plan)(examples.rows[own]))
+            logits[own] = fit_linear(examples.take(~own), plan)(examples.rows[own])
+    return logits
+
+
+def company(
+    examples: Examples, labels: Ragged[np.int32], groups: I64, chances: F64, seed: int
+) -> F32:
+    """COMPANY as a new video would have it: the counts never saw the component."""
     found = np.zeros((len(chances), len(COMPANY)), np.float32)
     for held in folds_of(groups, COUNTED_FOLDS, seed):
         own = held[examples.video]
@@ -129,7 +137,7 @@ def fit_trees(rows: F32, labelled: Bools, plan: CombinePlan, *, seed: int) -> Tr
         learning_rate=plan.rate,
         min_samples_leaf=plan.leaf,
         l2_regularization=1.0,
-        monotonic_cst=[*RISING, *(0 for _ in COMPANY)][: rows.shape[1]],
+        monotonic_cst=[*RISING, *(0 for _ in COMPANY), *OPINION_RISING][: rows.shape[1]],
         early_stopping=False,
         random_state=seed,
     )
