@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +43,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What the last stage learns from and is judged on."""
+    """What the last stage learns from (training, then validation videos) and is judged on."""
 
-    learned: Known
+    learned: tuple[Known, ...]
     test: Examples
 
 
@@ -52,10 +53,8 @@ def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     """Candidates of training videos as if never seen, at most 150,000, of validation videos and of
     test videos.
     """
-    learned = last_training.both(
-        *known(
-            ground.dataset, trained.recall, trained.ranker, tagger.ranker, seed=0, most=MOST_ROWS
-        )
+    learned = known(
+        ground.dataset, trained.recall, trained.ranker, tagger.ranker, seed=0, most=MOST_ROWS
     )
     features = list(ground.test.each())
     found = tagger.recaller.candidates(features, ground.test.uploader_ids())
@@ -72,11 +71,11 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
         changes[f"without the {channel.value} channel"] = (without_channel(stage, channel), plan)
     for name, columns in GROUPS.items():
         changes[f"without {name}"] = (without_columns(stage, columns), plan)
-    if (
-        stage.learned.examples.labelled.sum() >= plan.many
-    ):  # else the trees don't look at company anyway
-        changes["without company"] = (stage, replace(plan, many=2**62))
+    if sum(int(part.examples.labelled.sum()) for part in stage.learned) >= plan.many:
+        changes["a single round of trees"] = (stage, replace(plan, rounds=1))
+        changes["without company and opinions"] = (stage, replace(plan, many=2**62))
     changes["regression without trees"] = (stage, replace(plan, share=0.0))
+    changes["training videos alone"] = (replace(stage, learned=stage.learned[:1]), plan)
     whole: list[Scored] = []
     rows = []
     for done, (name, (changed, how)) in enumerate(changes.items()):
@@ -89,7 +88,7 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
 
 def refitted(ground: Ground, stage: Stage, plan: CombinePlan) -> Scored:
     """The test candidates by a last stage of their own."""
-    learned = stage.learned
+    learned = reduce(last_training.both, stage.learned)
     combiner = combining.fit(learned.examples, learned.labels, learned.components, plan, seed=0)
     test = stage.test
     logits = combiner(test.rows, test.tags, test.video)
@@ -135,7 +134,7 @@ def without_channel(stage: Stage, channel: Channel) -> Stage:
 
 def altered(stage: Stage, how: Callable[[Examples], Examples]) -> Stage:
     """All candidates, those learned from and those of test videos, changed in the same way."""
-    learned = replace(stage.learned, examples=how(stage.learned.examples))
+    learned = tuple(replace(part, examples=how(part.examples)) for part in stage.learned)
     return Stage(learned, how(stage.test))
 
 

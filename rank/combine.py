@@ -1,9 +1,10 @@
 """The last, simple stage: what the channels, the hints and the ranker say, as one logit.
 
 A weighted mean of two models: a ridge logistic regression on bounded transforms of the columns,
-which holds up on a handful of videos, and gradient-boosted trees, which are better on many. The
-trees look at the regression's opinion of a candidate and its rivals, too (``rank.opinion``), and at
-its company: what tags go with it, and how likely the regression finds those (``rank.together``).
+which holds up on a handful of videos, and gradient-boosted trees, which are better on many. There
+the trees come in rounds, each of which looks at the opinion so far, too: that of a candidate and
+its rivals (``rank.opinion``), and its company: what tags go with it, and how likely those are
+(``rank.together``). The first opinion is the regression's.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Combiner:
     """Rows of ``rank.columns`` to logits. ``share``: the trees' weight in the mean, 0 to 1."""
 
     linear: Linear
-    trees: Trees
+    rounds: tuple[Trees, ...]
     together: Together
     share: float
 
@@ -68,18 +69,19 @@ class Combiner:
         ``rows`` float32 [n, F], ``tags`` int32 [n], ``video`` int64 [n]: whose it is; a video's
         candidates stand side by side.
         """
-        first = self.linear(rows)
-        if not self.share:
-            return first
-        company = self.together.columns(tags, video, sigmoid(first))
-        second = self.trees(np.concatenate([rows, company, opinions(first, video)], axis=1))
-        return np.asarray((1 - self.share) * first + self.share * second, np.float64)
+        first = opinion = self.linear(rows)
+        for trees in self.rounds:
+            company = self.together.columns(tags, video, sigmoid(opinion))
+            table = np.concatenate([rows, company, opinions(opinion, video)], axis=1)
+            opinion = mean(first, trees(table), self.share)
+        return opinion
 
     def save(self, folder: Path) -> None:
-        """Write the two models and the counts."""
+        """Write the models and the counts."""
         folder.mkdir(parents=True, exist_ok=True)
         self.together.save(folder / TOGETHER)
-        self.trees.save(folder / TREES)
+        for number, trees in enumerate(self.rounds):
+            trees.save(folder / _round(number))
         with (folder / LINEAR).open("wb") as file:
             np.savez(
                 file,
@@ -107,4 +109,16 @@ class Combiner:
         counts = folder / TOGETHER
         # Earlier bundles' trees look at fewer columns, and some have no counts beside them.
         together = Together.load(counts) if counts.exists() else Together.none()
-        return cls(linear, Trees.load(folder / TREES), together, share)
+        rounds: list[Trees] = []
+        while (path := folder / _round(len(rounds))).exists():
+            rounds.append(Trees.load(path))
+        return cls(linear, tuple(rounds), together, share)
+
+
+def mean(linear: F64, trees: F64, share: float) -> F64:
+    """What regression and trees say together; ``share`` is the trees'."""
+    return np.asarray((1 - share) * linear + share * trees, np.float64)
+
+
+def _round(number: int) -> str:
+    return TREES if not number else f"trees-{number + 1}.npz"

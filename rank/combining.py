@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from encoders.features import F32
 from rank.calibration import sigmoid
 from rank.columns import COLUMNS, RISING
-from rank.combine import Combiner, Linear
+from rank.combine import Combiner, Linear, mean
 from rank.opinion import OPINION_RISING, opinions
 from rank.together import COMPANY, Together
 from rank.trees import Trees
@@ -37,7 +37,8 @@ COUNTED_FOLDS = 20  # counting is cheap, and counts of nearly all videos are as 
 class CombinePlan:
     """Sizes of the boosted trees, and how strongly the regression is held back.
 
-    ``many``: positives from which the trees look at company and opinions, too. Counts of few labels
+    ``rounds``: how often trees look at the opinion so far. ``many``: positives from which they look
+    at opinions and company at all, in a single round below. Counts of few labels
     mislead: with the labels of 936 videos, company made one corpus no better and another worse.
     """
 
@@ -47,6 +48,7 @@ class CombinePlan:
     leaf: int = 30
     ridge: float = 0.1
     share: float = 0.75
+    rounds: int = 2
     many: int = 10_000
 
 
@@ -81,15 +83,35 @@ def fit(
         return untrained()
     linear = fit_linear(examples, plan)
     if positives < FEW:
-        return Combiner(linear, no_trees(), Together.none(), 0.0)
-    rows, together = examples.rows, Together.none()
-    if positives >= plan.many:
-        first = cross_fit_linear(examples, groups, plan, seed)
-        beside = company(examples, labels, groups, sigmoid(first), seed)
-        rows = np.concatenate([rows, beside, opinions(first, examples.video)], axis=1)
-        together = Together.of(labels)
-    trees = fit_trees(rows, examples.labelled, plan, seed=seed)
-    return Combiner(linear, trees, together, plan.share)
+        return Combiner(linear, (), Together.none(), 0.0)
+    if positives < plan.many:
+        trees = fit_trees(examples.rows, examples.labelled, plan, seed=seed)
+        return Combiner(linear, (trees,), Together.none(), plan.share)
+    rounds = fit_rounds(examples, labels, groups, plan, seed=seed)
+    return Combiner(linear, rounds, Together.of(labels), plan.share)
+
+
+def fit_rounds(
+    examples: Examples, labels: Ragged[np.int32], groups: I64, plan: CombinePlan, *, seed: int
+) -> tuple[Trees, ...]:
+    """The trees of each round. What they learn from has the opinion so far as a new video would
+    have it: by models that never saw the component.
+    """
+    rounds: list[Trees] = []
+    first = opinion = cross_fit_linear(examples, groups, plan, seed)
+    while True:
+        beside = company(examples, labels, groups, sigmoid(opinion), seed)
+        table = np.concatenate([examples.rows, beside, opinions(opinion, examples.video)], axis=1)
+        rounds.append(fit_trees(table, examples.labelled, plan, seed=seed))
+        if len(rounds) == plan.rounds:
+            return tuple(rounds)
+        unseen = np.zeros(len(table))
+        for held in folds_of(groups, FOLDS, seed):
+            own = held[examples.video]
+            if own.any() and examples.labelled[~own].any():
+                trees = fit_trees(table[~own], examples.labelled[~own], plan, seed=seed)
+                unseen[own] = trees(table[own])
+        opinion = mean(first, unseen, plan.share)
 
 
 def cross_fit_linear(examples: Examples, groups: I64, plan: CombinePlan, seed: int) -> F64:
@@ -177,15 +199,8 @@ def untrained() -> Combiner:
     for name, weight in GUESSED.items():
         weights[COLUMNS.index(name)] = weight
     return Combiner(
-        Linear(np.zeros(count), np.ones(count), weights, -5.0), no_trees(), Together.none(), 0.0
+        Linear(np.zeros(count), np.ones(count), weights, -5.0), (), Together.none(), 0.0
     )
-
-
-def no_trees() -> Trees:
-    """A single leaf that says nothing."""
-    none = np.zeros((1, 1), np.int16)
-    zero = np.zeros((1, 1))
-    return Trees(none, zero, np.zeros((1, 1), bool), none, none, zero, 0.0, 0)
 
 
 def cross_fit(

@@ -24,7 +24,7 @@ F64 = npt.NDArray[np.float64]
 MOST_ROWS = 600_000  # candidates that settle the last stage well enough
 ENOUGH_RIGHT = 2_000  # labelled validation candidates below which training videos calibrate too
 FEWEST_RIGHT = 60  # and below which they choose thresholds too
-FOLDS = 5
+FOLDS = 4  # of the videos, for scores by a combiner that has not seen them
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -187,8 +187,9 @@ def ablation_section(tables: Tables) -> Iterator[str]:
         (
             "Columns of the last stage",
             tables.columns,
-            "The last stage fitted again without some columns, on the same candidates (at most "
-            "150,000). A channel takes the candidates with it that only it proposes.",
+            "The last stage fitted again without some columns, on the same candidates (of training "
+            "videos at most 150,000, and those of validation videos). A channel takes the "
+            "candidates with it that only it proposes.",
         ),
         (
             "A modality missing at test time",

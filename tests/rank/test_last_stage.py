@@ -120,7 +120,7 @@ def test_better_evidence_never_lowers_a_score() -> None:
     rows = examples(50, seed=1).rows
     alone = np.zeros((50, len(COMPANY)), np.float32)
     risen = np.where(np.array(RISING) == 1, rows + 1, rows).astype(np.float32)
-    before, after = (combiner.trees(np.hstack([each, alone])) for each in (rows, risen))
+    before, after = (combiner.rounds[0](np.hstack([each, alone])) for each in (rows, risen))
     assert (after >= before - 1e-9).all()
 
 
@@ -142,6 +142,27 @@ def test_company_counts_where_labels_are_many() -> None:
     assert gaps[1] > gaps[10**9] + 1
 
 
+def test_rounds_of_trees_build_on_each_other_and_are_kept(tmp_path: Path) -> None:
+    some = examples(2000)
+    plan = combining.CombinePlan(many=1, trees=30)
+    combiner = combining.fit(some, labels_of(some), np.arange(100), plan, seed=0)
+    assert len(combiner.rounds) == plan.rounds == 2
+    once = replace(combiner, rounds=combiner.rounds[:1])
+    assert np.abs(logits(combiner, some) - logits(once, some)).max() > 0.1
+    for number, each in enumerate((once, combiner)):
+        folder = tmp_path / f"{number}"
+        each.save(folder)
+        np.testing.assert_array_equal(logits(Combiner.load(folder), some), logits(each, some))
+
+
+def test_few_labels_get_a_single_round_without_opinions() -> None:
+    some = examples(3000)
+    combiner = fitted(some)
+    assert len(combiner.rounds) == 1
+    assert combiner.rounds[0].column.max() < len(COLUMNS)
+    assert len(fitted(examples(200)).rounds) == 0
+
+
 def test_a_column_that_is_unknown_for_every_candidate_is_passed_over() -> None:
     some = examples(800)
     rows = some.rows.copy()
@@ -151,7 +172,7 @@ def test_a_column_that_is_unknown_for_every_candidate_is_passed_over() -> None:
     assert combiner.share > 0, "too few examples for trees to be fitted"
     assert np.isfinite(logits(combiner, silent)).all()
     alone = np.zeros((len(rows), len(COMPANY)), np.float32)
-    known, unknown = (combiner.trees(np.hstack([each, alone])) for each in (some.rows, rows))
+    known, unknown = (combiner.rounds[0](np.hstack([each, alone])) for each in (some.rows, rows))
     np.testing.assert_array_equal(known, unknown)
 
 
