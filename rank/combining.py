@@ -15,6 +15,7 @@ from rank.calibration import sigmoid
 from rank.columns import COLUMNS, RISING
 from rank.combine import Combiner, Linear, mean
 from rank.opinion import OPINION_RISING, opinions
+from rank.progress import Progress, quiet
 from rank.together import COMPANY, Together
 from rank.trees import Trees
 from recall.ragged import Ragged
@@ -212,10 +213,12 @@ def cross_fit(
     *,
     folds: int,
     seed: int,
+    progress: Progress = quiet,
 ) -> F64:
     """Logits float64 [n] of each candidate by a model that never saw its component."""
     logits = np.zeros(len(examples.rows))
-    for held in folds_of(groups, folds, seed):
+    for number, held in enumerate(folds_of(groups, folds, seed)):
+        progress("last stage, cross-fitted", number, folds)
         own = held[examples.video]
         if own.any() and not own.all():
             model = fit(examples.take(~own), without(labels, held), groups, plan, seed=seed)

@@ -14,6 +14,7 @@ from rank.columns import COLUMNS, columns
 from rank.combine import Combiner
 from rank.combining import CombinePlan, Examples
 from rank.operating import Kind, Operating, OperatingPoint, Validation
+from rank.progress import Progress, quiet
 from rank.threshold import TAGS_PER_VIDEO, for_tags_per_video
 from recall.candidates import CandidateSet
 from recall.dataset import Dataset
@@ -96,7 +97,14 @@ def sample(
     return np.sort(kept).astype(np.int64)
 
 
-def train_last(training: Known, validation: Known, plan: CombinePlan, *, seed: int) -> LastStage:
+def train_last(
+    training: Known,
+    validation: Known,
+    plan: CombinePlan,
+    *,
+    seed: int,
+    progress: Progress = quiet,
+) -> LastStage:
     """Fit the combiner on training and validation videos, and the rest on validation videos.
 
     All are seen as strangers: training videos by recall and ranker from folds without them,
@@ -106,8 +114,11 @@ def train_last(training: Known, validation: Known, plan: CombinePlan, *, seed: i
     """
     every = both(training, validation)
     examples, labels, components = every.examples, every.labels, every.components
+    held = combining.cross_fit(
+        examples, labels, components, plan, folds=FOLDS, seed=seed, progress=progress
+    )
+    progress("last stage", 0, 1)
     combiner = combining.fit(examples, labels, components, plan, seed=seed)
-    held = combining.cross_fit(examples, labels, components, plan, folds=FOLDS, seed=seed)
     known, seen = examples.labelled, held
     judged, logits, count = examples, held, len(np.unique(examples.video))
     right = int(validation.examples.labelled.sum())

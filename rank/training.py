@@ -142,7 +142,7 @@ def train(
         shutil.copytree(recall / RECALL, folder / RECALL)
         shutil.copytree(ranker / RANKER, folder / RANKER)
         (folder / LAST).mkdir()
-        _last(dataset, recall, ranker, encoders, plan.last, folder / LAST, seed)
+        _last(dataset, recall, ranker, encoders, plan.last, folder / LAST, seed, progress)
         profile = gathering.profile
         before = generation_of(out)
         seal(folder, profile=profile.name, profile_digest=profile.digest, version=version)
@@ -298,10 +298,11 @@ def _last(
     plan: CombinePlan,
     folder: Path,
     seed: int,
+    progress: Progress,
 ) -> None:
     served = Ranker.load(ranker / RANKER, encoders.word_embeddings)
     training, validation = known(dataset, recall, ranker, served, seed=seed)
-    stage = last_training.train_last(training, validation, plan, seed=seed)
+    stage = last_training.train_last(training, validation, plan, seed=seed, progress=progress)
     stage.combiner.save(folder)
     stage.operating.save(folder)
     stage.validation.save(folder / VALIDATION)

@@ -89,9 +89,10 @@ def train(
 ) -> None:
     """Train a bundle from the labelled videos of CORPUS (JSON Lines).
 
-    Decodes and encodes every video once, trains the channels and the ranker, fixes the threshold on
-    the validation split and writes the bundle with the evaluation that it earned. Stopped half-way,
-    the same command goes on where it was. Needs the extra `train`.
+    Decodes and encodes every video once, trains the channels and the ranker on the training split
+    and the last stage on the validation split, too, which also fixes the threshold, and writes the
+    bundle with the evaluation that it earned. Stopped half-way, the same command goes on where it
+    was. Needs the extra `train`.
 
     \b
     Example:
@@ -132,7 +133,7 @@ def train(
     type=click.Choice(["train", "val", "test"]),
     default="test",
     show_default=True,
-    help="Part of the corpus to measure on.",
+    help="Part of the corpus to measure on; train and val flatter what has learned from them.",
 )
 @click.option("--json", "json_file", type=NEW, help="File for the figures.")
 @click.option("--report", type=NEW, help="Directory for a readable report.")
