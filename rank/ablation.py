@@ -31,7 +31,7 @@ from recall.candidates import CHANNELS, Channel, Hint
 
 Bools = npt.NDArray[np.bool_]
 
-MOST_ROWS = 150_000  # candidates that the last stage is fitted on, with and without
+MOST_ROWS = 250_000  # candidates that the last stage is fitted on, with and without
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "exact words and names": (Hint.WORDS, Hint.NAME),
     "uploader's history": (Hint.UPLOADER,),
@@ -50,7 +50,7 @@ class Stage:
 
 
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
-    """Candidates of training videos as if never seen, at most 150,000, of validation videos and of
+    """Candidates of training videos as if never seen, at most 250,000, of validation videos and of
     test videos.
     """
     learned = known(

@@ -188,7 +188,7 @@ def ablation_section(tables: Tables) -> Iterator[str]:
             "Columns of the last stage",
             tables.columns,
             "The last stage fitted again without some columns, on the same candidates (of training "
-            "videos at most 150,000, and those of validation videos). A channel takes the "
+            "videos at most 250,000, and those of validation videos). A channel takes the "
             "candidates with it that only it proposes.",
         ),
         (
