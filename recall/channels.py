@@ -34,13 +34,12 @@ from recall.parts import (
     linear_column,
     name_column,
     network_column,
-    uploader_column,
     word_column,
 )
 from recall.proposals import Proposals
 from recall.ragged import Ragged
 from recall.uploader import UploaderHistory
-from recall.views import MOST_SCENES, Dims, Spaces, Views, scenes, views_of
+from recall.views import MOST_SCENES, Dims, Placed, Spaces, Views, views_of
 from recall.words import WordClassifier
 
 F32 = npt.NDArray[np.float32]
@@ -109,25 +108,26 @@ class Channels:
         has_words = set(rows.tolist())
         texts = tuple(w.text if row in has_words else "" for row, w in enumerate(views.words))
         word_rows = self.words.index.space.rows(texts)
-        seen = scenes(views.frames, self.spaces.picture)
+        placed = Placed.of(views, self.spaces)
         return Batch(
             views,
-            seen,
+            placed,
             joined(views, self.spaces),
             tuple(uploader_ids),
             texts,
             word_rows,
             None if self.word_classifier is None else self.word_classifier.scores(word_rows),
             self.matcher.proposals([texts[row] for row in rows.tolist()], rows),
-            self.fuse(views, seen),
+            Column(*self.history.proposals(uploader_ids, without)),
+            self.fuse(views, placed),
             without,
         )
 
-    def fuse(self, views: Views, seen: Ragged[np.float32]) -> Fused | None:
-        """The network's outputs, given the videos' scenes too; None where there is no network."""
+    def fuse(self, views: Views, placed: Placed) -> Fused | None:
+        """The network's outputs; None where there is no network."""
         if self.classifier is None:
             return None
-        return self.classifier.network(network_inputs(views, seen, self.spaces))
+        return self.classifier.network(network_inputs(views, placed))
 
     def columns(self, batch: Batch, channel: Channel) -> list[Column]:
         """The channel's columns, in the order of UNTRAINED but for the prior."""
@@ -135,7 +135,7 @@ class Channels:
             return [
                 network_column(batch, self.classifier),
                 word_column(batch),
-                uploader_column(batch, self.history),
+                batch.remembered,
                 linear_column(batch, self.linear),
             ]
         columns: list[Column] = []
@@ -171,13 +171,14 @@ class Channels:
             return [(self.fused.find(vectors, rows, self.library, without), self.fused)]
         rows = views.used(MODALITY_OF[channel])
         if channel is Channel.VISUAL:
-            each = np.repeat(np.arange(len(views)), batch.scenes.lengths)
-            near = self.picture.find(batch.scenes.values, each, self.library, without)
+            seen = batch.placed.scenes
+            each = np.repeat(np.arange(len(views)), seen.lengths)
+            near = self.picture.find(seen.values, each, self.library, without)
             return [(near, self.picture)]
         if channel is Channel.AUDIO:
-            heard = self.spaces.sound.place(views.sound[rows])
+            heard = batch.placed.sound[rows]
             return [(self.sound.find(heard, rows, self.library, without), self.sound)]
-        said = self.spaces.sentence.place(views.sentence[rows])
+        said = batch.placed.sentence[rows]
         by_sentence = self.sentence.find(said, rows, self.library, without)
         return [(by_sentence, self.sentence), (self.words.find(batch, self.library), self.words)]
 
@@ -185,8 +186,8 @@ class Channels:
         """With one more labelled video to carry ``tag`` over from, in each space it has."""
         number = np.asarray([len(self.library)])
         views = views_of([features], self.dims)
-        seen = scenes(views.frames, self.spaces.picture)
-        fused = self.fuse(views, seen)
+        placed = Placed.of(views, self.spaces)
+        fused = self.fuse(views, placed)
 
         def also(part: VectorNeighbours, vectors: F32, known: bool) -> VectorNeighbours:
             numbers = np.repeat(number, len(vectors))
@@ -203,9 +204,9 @@ class Channels:
             self,
             library=library,
             history=UploaderHistory(library),
-            sentence=also(self.sentence, self.spaces.sentence.place(views.sentence), text),
-            picture=also(self.picture, seen.values, visual),
-            sound=also(self.sound, self.spaces.sound.place(views.sound), audio),
+            sentence=also(self.sentence, placed.sentence, text),
+            picture=also(self.picture, placed.scenes.values, visual),
+            sound=also(self.sound, placed.sound, audio),
             fused=together,
         )
 
@@ -226,7 +227,7 @@ class Channels:
         return {
             Hint.WORDS: words.astype(np.float32),
             Hint.NAME: _looked_up(name_column(batch), pairs, len(self.prior)),
-            Hint.UPLOADER: _looked_up(uploader_column(batch, self.history), pairs, len(self.prior)),
+            Hint.UPLOADER: _looked_up(batch.remembered, pairs, len(self.prior)),
             Hint.BRIDGE: np.where(visual, bridge, np.nan).astype(np.float32),
             Hint.SOUND_BRIDGE: np.where(heard, sound_bridge, np.nan).astype(np.float32),
             Hint.MEANING: np.where(text, meaning, np.nan).astype(np.float32),
@@ -239,16 +240,16 @@ def log_share(counts: npt.NDArray[np.integer], videos: int) -> F32:
     return np.log((counts + 0.5) / (videos + 1)).astype(np.float32)
 
 
-def network_inputs(views: Views, seen: Ragged[np.float32], spaces: Spaces) -> Inputs:
-    """What the fusion network is given of some videos, whose scenes are at hand.
+def network_inputs(views: Views, placed: Placed) -> Inputs:
+    """What the fusion network is given of some videos.
 
     Not the names of sounds: on validation clips it did better without them.
     """
     return inputs_of(
-        spaces.sentence.place(views.sentence),
-        seen,
+        placed.sentence,
+        placed.scenes,
         views.bridge,
-        spaces.sound.place(views.sound),
+        placed.sound,
         views.used_mask(),
     )
 

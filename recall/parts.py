@@ -17,9 +17,7 @@ from recall.index import VectorIndex
 from recall.library import Library, carry_over
 from recall.linear import LinearClassifier
 from recall.proposals import Proposals, align
-from recall.ragged import Ragged
-from recall.uploader import UploaderHistory
-from recall.views import Views
+from recall.views import Placed, Views
 from recall.words import SparseRows, WordIndex
 
 F32 = npt.NDArray[np.float32]
@@ -42,24 +40,25 @@ class Column:
 class Batch:
     """B videos on their way through the channels.
 
-    ``scenes``: their pictures, scene by scene, in the space of pictures. ``joined`` float32 [B, D]:
-    all their embeddings side by side. ``texts``: each one's words, empty
-    unless the text modality is used. ``word_rows``: the same as sparse vectors, and
+    ``placed``: their vectors in each modality's space. ``joined`` float32 [B, D]: all their
+    embeddings side by side. ``texts``: each one's words, empty unless the text modality is used.
+    ``word_rows``: the same as sparse vectors, and
     ``word_scores`` float32 [B, V] what the linear model on words makes of them. ``fused``: what the
     network makes of them. Both None where there is no such model. ``named``: tags whose names
-    stand in the words.
+    stand in the words. ``remembered``: the tags of the uploaders' other videos.
     ``without`` int32 [B]: components of the library that a video must not see (its own, when it is
     a labelled video itself); None when serving.
     """
 
     views: Views
-    scenes: Ragged[np.float32]
+    placed: Placed
     joined: F32
     uploader_ids: tuple[str | None, ...]
     texts: tuple[str, ...]
     word_rows: SparseRows
     word_scores: F32 | None
     named: Proposals
+    remembered: Column
     fused: Fused | None
     without: I32 | None
 
@@ -167,11 +166,6 @@ class NameSearch:
 def name_column(batch: Batch) -> Column:
     """Tags whose names stand in the words."""
     return Column(batch.named, batch.spoke(batch.views.used(Modality.TEXT)))
-
-
-def uploader_column(batch: Batch, history: UploaderHistory) -> Column:
-    """Tags of the uploader's other videos."""
-    return Column(*history.proposals(batch.uploader_ids, batch.without))
 
 
 def word_column(batch: Batch) -> Column:

@@ -219,6 +219,27 @@ class Space:
         return unit((vectors - self.mean) @ self.basis)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """B videos in the spaces of their modalities; what is at the rows of others means nothing.
+
+    ``sentence`` float32 [B, d], ``scenes``: the pictures, scene by scene, ``sound`` float32 [B, d].
+    """
+
+    sentence: F32
+    scenes: Ragged[np.float32]
+    sound: F32
+
+    @classmethod
+    def of(cls, views: Views, spaces: Spaces) -> Placed:
+        """Place each modality."""
+        return cls(
+            spaces.sentence.place(views.sentence),
+            scenes(views.frames, spaces.picture),
+            spaces.sound.place(views.sound),
+        )
+
+
 def scenes(frames: Ragged[np.float16], space: Space) -> Ragged[np.float32]:
     """Each video's scenes in ``space``: ragged unit vectors, in the order of time.
 

@@ -35,7 +35,7 @@ from recall.parts import NameSearch, VectorNeighbours, WordNeighbours
 from recall.ragged import Ragged
 from recall.recaller import Recaller
 from recall.uploader import UploaderHistory
-from recall.views import scenes, views_of
+from recall.views import Placed, views_of
 from recall.vocabulary import Tag, Vocabulary
 from recall.words import SparseRows, WordClassifier, WordIndex
 
@@ -231,7 +231,7 @@ def _classifier(
     seed: int,
 ) -> Classifier | None:
     views = views_of(like, old.dims)
-    fused = old.fuse(views, scenes(views.frames, old.spaces.picture))
+    fused = old.fuse(views, Placed.of(views, old.spaces))
     if old.classifier is None or fused is None:
         return None
     tags = old.classifier.tags

@@ -15,7 +15,7 @@ from recall.index import VectorIndex
 from recall.linear import joined
 from recall.ragged import Ragged
 from recall.recaller import Recaller
-from recall.views import Space, scenes, unit, views_of
+from recall.views import Placed, Space, unit, views_of
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -97,16 +97,16 @@ def queries_of(channels: Channels, batch: Sequence[Features]) -> dict[str, F32]:
     spaces = channels.spaces
     together = joined(views, spaces)
     projection = None if channels.linear is None else channels.linear.projection
-    seen = scenes(views.frames, spaces.picture)
+    placed = Placed.of(views, spaces)
     found = {
-        "sentence": spaces.sentence.place(views.sentence),
-        "picture": seen.values,
-        "sound": spaces.sound.place(views.sound),
+        "sentence": placed.sentence,
+        "picture": placed.scenes.values,
+        "sound": placed.sound,
         "meaning": views.sentence,
         "bridge": views.bridge,
         "linear": together if projection is None else together @ projection,
     }
-    fused = channels.fuse(views, seen)
+    fused = channels.fuse(views, placed)
     if fused is not None:
         found["fused"] = fused.fused
         found["classifier"] = queries(fused)

@@ -14,7 +14,7 @@ from recall.channels import inputs_of, network_inputs
 from recall.library import Library, carry_over
 from recall.ragged import Ragged
 from recall.splits import Split
-from recall.views import MOST_SCENES, Space, scenes, unit, views_of_dataset
+from recall.views import MOST_SCENES, Placed, Space, scenes, unit, views_of_dataset
 from tests.recall.conftest import Trained
 
 F32 = npt.NDArray[np.float32]
@@ -121,8 +121,7 @@ def test_the_network_does_not_care_in_which_order_scenes_come(trained: Trained) 
     channels = trained.recall.recaller.channels
     assert channels.classifier is not None
     views = views_of_dataset(trained.dataset.of(Split.TEST), channels.dims)
-    seen = scenes(views.frames, channels.spaces.picture)
-    inputs = network_inputs(views, seen, channels.spaces)
+    inputs = network_inputs(views, Placed.of(views, channels.spaces))
     turned = inputs.scenes.copy()
     for row, count in enumerate(inputs.shown.sum(axis=1).astype(int).tolist()):
         turned[row, :count] = turned[row, :count][::-1]
