@@ -43,6 +43,12 @@ def as_dict(found: Proposals) -> dict[tuple[int, int], float]:
     return {(video, tag): score for video, tag, score in rows}
 
 
+@given(LISTS, LISTS)
+def test_ragged_lists_follow_each_other(first: list[list[int]], second: list[list[int]]) -> None:
+    together = ragged(first).followed_by(ragged(second))
+    assert [together[i].tolist() for i in range(len(together))] == [*first, *second]
+
+
 @given(LISTS)
 def test_ragged_lists_are_kept_taken_and_turned_around(lists: list[list[int]]) -> None:
     packed = ragged(lists)
