@@ -146,7 +146,7 @@ def write_tables(
 
 def expected_minutes(videos: int, seeds: int) -> float:
     """How long everything takes on two idle cores: a bundle a seed, five more, and the rest."""
-    a_bundle = 1.0 + videos / 1500
+    a_bundle = 1.0 + videos / 1000
     return videos / FEATURES_A_MINUTE + (seeds + 5) * a_bundle + 5.0 + videos / 500
 
 
