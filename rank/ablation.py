@@ -50,9 +50,7 @@ class Stage:
 
 
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
-    """Candidates of training videos as if never seen, at most 250,000, of validation videos and of
-    test videos.
-    """
+    """Candidates of training videos as if never seen, of validation videos and of test videos."""
     learned = known(
         ground.dataset, trained.recall, trained.ranker, tagger.ranker, seed=0, most=MOST_ROWS
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +87,7 @@ def fit(
     if positives < FEW:
         return Combiner(linear, (), Together.none(), 0.0)
     if positives < plan.many:
-        trees = fit_trees(examples.rows, examples.labelled, plan, seed=seed)
+        trees = fit_trees(examples, plan, seed=seed)
         return Combiner(linear, (trees,), Together.none(), plan.share)
     rounds = fit_rounds(examples, labels, groups, plan, seed=seed)
     return Combiner(linear, rounds, Together.of(labels), plan.share)
@@ -100,29 +100,29 @@ def fit_rounds(
     have it: by models that never saw the component.
     """
     rounds: list[Trees] = []
-    first = opinion = cross_fit_linear(examples, groups, plan, seed)
+    first = opinion = by_strangers(examples, groups, seed, lambda seen: fit_linear(seen, plan))
     while True:
         beside = company(examples, labels, groups, sigmoid(opinion), seed)
         table = np.concatenate([examples.rows, beside, opinions(opinion, examples.video)], axis=1)
-        rounds.append(fit_trees(table, examples.labelled, plan, seed=seed))
+        wider = replace(examples, rows=table)
+        rounds.append(fit_trees(wider, plan, seed=seed))
         if len(rounds) == plan.rounds:
             return tuple(rounds)
-        unseen = np.zeros(len(table))
-        for held in folds_of(groups, FOLDS, seed):
-            own = held[examples.video]
-            if own.any() and examples.labelled[~own].any():
-                trees = fit_trees(table[~own], examples.labelled[~own], plan, seed=seed)
-                unseen[own] = trees(table[own])
+        unseen = by_strangers(wider, groups, seed, lambda seen: fit_trees(seen, plan, seed=seed))
         opinion = mean(first, unseen, plan.share)
 
 
-def cross_fit_linear(examples: Examples, groups: I64, plan: CombinePlan, seed: int) -> F64:
-    """The regression's logit of each candidate, as of a new video's: it never saw the component."""
+def by_strangers(
+    examples: Examples, groups: I64, seed: int, learn: Callable[[Examples], Callable[[F32], F64]]
+) -> F64:
+    """The logit of each candidate, as of a new video's: what ``learn`` gives never saw the
+    component.
+    """
     logits = np.zeros(len(examples.rows))
     for held in folds_of(groups, FOLDS, seed):
         own = held[examples.video]
         if own.any() and examples.labelled[~own].any():
-            logits[own] = fit_linear(examples.take(~own), plan)(examples.rows[own])
+            logits[own] = learn(examples.take(~own))(examples.rows[own])
     return logits
 
 
@@ -152,8 +152,9 @@ def fit_linear(examples: Examples, plan: CombinePlan) -> Linear:
     return Linear(linear.mean, linear.spread, model.coef_[0], float(model.intercept_[0]))
 
 
-def fit_trees(rows: F32, labelled: Bools, plan: CombinePlan, *, seed: int) -> Trees:
+def fit_trees(examples: Examples, plan: CombinePlan, *, seed: int) -> Trees:
     """Gradient boosting in which better evidence never lowers a probability."""
+    rows = examples.rows
     model = HistGradientBoostingClassifier(
         max_iter=plan.trees,
         max_depth=plan.depth,
@@ -167,7 +168,7 @@ def fit_trees(rows: F32, labelled: Bools, plan: CombinePlan, *, seed: int) -> Tr
     )
     # A column that is unknown for every candidate can't be binned, and tells nothing.
     silent = np.isnan(rows).all(axis=0)
-    model.fit(np.where(silent, np.float32(0), rows), labelled)
+    model.fit(np.where(silent, np.float32(0), rows), examples.labelled)
     return as_arrays(model)
 
 

@@ -1,7 +1,7 @@
-"""What the first opinion of the last stage says of a candidate, and of its rivals.
+"""What the last stage's opinion so far says of a candidate, and of its rivals.
 
-The regression's logits judge each candidate by itself. How a candidate compares with the others of
-its video, and how many tags the video seems to have, tells the trees what a score is worth there.
+A logit judges a candidate by itself. How the candidate compares with the others of its video, and
+how many tags the video seems to have, tells the next round of trees what it is worth there.
 """
 
 from __future__ import annotations

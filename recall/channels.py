@@ -113,7 +113,6 @@ class Channels:
             views,
             placed,
             joined(views, self.spaces),
-            tuple(uploader_ids),
             texts,
             word_rows,
             None if self.word_classifier is None else self.word_classifier.scores(word_rows),

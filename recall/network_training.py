@@ -112,8 +112,8 @@ class Tags(nn.Module):
         of_scenes = own + query[seen] @ self.names[tags].T
         by_scene = of_scenes.new_full((*shown.shape, len(tags)), -math.inf)
         by_scene[seen] = of_scenes
-        share = torch.log(shown.sum(1, keepdim=True))
-        scores: Tensor = by_scene.logsumexp(1) - share + self.bias(tags).T
+        mean = by_scene.logsumexp(1) - torch.log(shown.sum(1, keepdim=True))
+        scores: Tensor = mean + self.bias(tags).T
         return scores
 
 

@@ -42,10 +42,10 @@ class Batch:
 
     ``placed``: their vectors in each modality's space. ``joined`` float32 [B, D]: all their
     embeddings side by side. ``texts``: each one's words, empty unless the text modality is used.
-    ``word_rows``: the same as sparse vectors, and
-    ``word_scores`` float32 [B, V] what the linear model on words makes of them. ``fused``: what the
-    network makes of them. Both None where there is no such model. ``named``: tags whose names
-    stand in the words. ``remembered``: the tags of the uploaders' other videos.
+    ``word_rows``: the same as sparse vectors, and ``word_scores`` float32 [B, V] what the linear
+    model on words makes of them. ``fused``: what the network makes of them. Both None where there
+    is no such model. ``named``: tags whose names stand in the words. ``remembered``: the tags of
+    the uploaders' other videos.
     ``without`` int32 [B]: components of the library that a video must not see (its own, when it is
     a labelled video itself); None when serving.
     """
@@ -53,7 +53,6 @@ class Batch:
     views: Views
     placed: Placed
     joined: F32
-    uploader_ids: tuple[str | None, ...]
     texts: tuple[str, ...]
     word_rows: SparseRows
     word_scores: F32 | None
