@@ -52,7 +52,12 @@ class Stage:
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     """Candidates of training videos as if never seen, of validation videos and of test videos."""
     learned = known(
-        ground.dataset, trained.recall, trained.ranker, tagger.ranker, seed=0, most=MOST_ROWS
+        ground.dataset,
+        trained.recall,
+        trained.ranker,
+        ground.encoders.word_embeddings,
+        seed=0,
+        most=MOST_ROWS,
     )
     features = list(ground.test.each())
     found = tagger.recaller.candidates(features, ground.test.uploader_ids())
@@ -87,7 +92,7 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
 def refitted(ground: Ground, stage: Stage, plan: CombinePlan) -> Scored:
     """The test candidates by a last stage of their own."""
     learned = reduce(last_training.both, stage.learned)
-    combiner = combining.fit(learned.examples, learned.labels, learned.components, plan, seed=0)
+    combiner = combining.fit(learned.examples, learned.labels, learned.groups, plan, seed=0)
     test = stage.test
     logits = combiner(test.rows, test.tags, test.video)
     right = [

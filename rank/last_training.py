@@ -19,6 +19,7 @@ from rank.threshold import TAGS_PER_VIDEO, for_tags_per_video
 from recall.candidates import CandidateSet
 from recall.dataset import Dataset
 from recall.ragged import Ragged
+from recall.strangers import groups_of
 
 F64 = npt.NDArray[np.float64]
 
@@ -32,13 +33,13 @@ FOLDS = 4  # of the videos, for scores by a combiner that has not seen them
 class Known:
     """Candidates of labelled videos.
 
-    ``labels`` and ``components`` (int64): of each video number in ``examples``, its tags and the
-    component of sources that it belongs to.
+    ``labels`` and ``groups`` (int64): of each video number in ``examples``, its tags and the group
+    that it belongs to (:func:`recall.strangers.groups_of`): no source is in two groups.
     """
 
     examples: Examples
     labels: Ragged[np.int32]
-    components: I64
+    groups: I64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ def known_of(
 ) -> Known:
     """The candidates of the videos at ``rows``, and what is known of all."""
     examples = examples_of(videos, candidates, logits, rows)
-    return Known(examples, videos.labels, videos.component.astype(np.int64))
+    return Known(examples, videos.labels, groups_of(videos.component, videos.sources, FOLDS))
 
 
 def both(first: Known, second: Known) -> Known:
@@ -83,7 +84,7 @@ def both(first: Known, second: Known) -> Known:
             np.concatenate([one.video, two.video + len(first.labels)]),
         ),
         first.labels.followed_by(second.labels),
-        np.concatenate([first.components, second.components]),
+        np.concatenate([first.groups, second.groups + first.groups.max(initial=-1) + 1]),
     )
 
 
@@ -113,12 +114,12 @@ def train_last(
     video; where validation has too little to say, by those of training videos, too.
     """
     every = both(training, validation)
-    examples, labels, components = every.examples, every.labels, every.components
+    examples, labels, groups = every.examples, every.labels, every.groups
     held = combining.cross_fit(
-        examples, labels, components, plan, folds=FOLDS, seed=seed, progress=progress
+        examples, labels, groups, plan, folds=FOLDS, seed=seed, progress=progress
     )
     progress("last stage", 0, 1)
-    combiner = combining.fit(examples, labels, components, plan, seed=seed)
+    combiner = combining.fit(examples, labels, groups, plan, seed=seed)
     known, seen = examples.labelled, held
     judged, logits, count = examples, held, len(np.unique(examples.video))
     right = int(validation.examples.labelled.sum())

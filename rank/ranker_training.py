@@ -15,6 +15,7 @@ from encoders.profile import Profile
 from rank.evidence import VideoVectors
 from rank.fitting import (
     FitPlan,
+    Prepared,
     as_arrays,
     fit,
     new_towers,
@@ -23,7 +24,7 @@ from rank.fitting import (
     video_vectors,
 )
 from rank.inputs import Shape
-from rank.progress import Progress
+from rank.progress import Progress, named
 from rank.tower import Towers, TowerSize
 from recall.candidates import CandidateSet
 from recall.dataset import Dataset
@@ -88,36 +89,66 @@ def train_ranker(
 
     ``candidates`` and ``fold`` belong to ``videos``, row by row.
     """
-    labels = label_matrix(videos, len(parts.names))
-    features = list(videos.each())
-    prepared = prepare(features, parts.shape, plan.size, parts.word_embeddings, seed=seed)
-    everything = np.arange(len(videos), dtype=np.int64)
-
-    def trained(rows: I64, stage: str) -> Towers:
-        torch.manual_seed(seed)
-        towers = new_towers(prepared, parts.shape, plan.size, parts.bert, parts.names)
-        return fit(
-            towers,
-            prepared,
-            labels,
-            rows,
-            plan.fit,
-            seed=seed,
-            progress=lambda what, done, total: progress(f"{stage}: {what}", done, total),
-        )
-
-    logits: list[F32] = [np.zeros(0, np.float32) for _ in features]
+    course = _Course.of(videos, parts, plan, seed, progress)
+    logits: list[F32] = [np.zeros(0, np.float32) for _ in candidates]
     folds = np.unique(fold).tolist()
     for number in folds:
         held = np.flatnonzero(fold == number).astype(np.int64)
-        rest = everything[fold != number] if len(folds) > 1 else everything[:0]
-        towers = trained(rest, f"ranker without fold {number + 1} of {len(folds)}")
-        vectors, tags = as_arrays(video_vectors(towers, prepared)), tag_vectors(towers).numpy()
-        evidence = towers.evidence()
+        rest = course.everything[fold != number] if len(folds) > 1 else course.everything[:0]
+        towers = course.trained(rest, f"ranker without fold {number + 1} of {len(folds)}")
+        vectors = as_arrays(video_vectors(towers, course.prepared))
+        tags, evidence = tag_vectors(towers).numpy(), towers.evidence()
         for row in held.tolist():
             own = VideoVectors(*(part[row] for part in vectors))
             logits[row] = evidence.logits(own, tags[candidates[row].tags])
-    return TrainedRanker(trained(everything, "ranker"), logits)
+    return TrainedRanker(course.trained(course.everything, "ranker"), logits)
+
+
+def train_towers(
+    videos: Dataset, parts: RankerParts, plan: RankerPlan, *, seed: int, progress: Progress
+) -> Towers:
+    """Train on all of ``videos``."""
+    course = _Course.of(videos, parts, plan, seed, progress)
+    return course.trained(course.everything, "ranker as it serves")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Course:
+    """Towers trained on some of the same videos, from the same beginning."""
+
+    prepared: Prepared
+    labels: csr_matrix
+    parts: RankerParts
+    plan: RankerPlan
+    seed: int
+    progress: Progress
+
+    @classmethod
+    def of(
+        cls, videos: Dataset, parts: RankerParts, plan: RankerPlan, seed: int, progress: Progress
+    ) -> _Course:
+        prepared = prepare(
+            list(videos.each()), parts.shape, plan.size, parts.word_embeddings, seed=seed
+        )
+        return cls(prepared, label_matrix(videos, len(parts.names)), parts, plan, seed, progress)
+
+    @property
+    def everything(self) -> I64:
+        return np.arange(self.labels.shape[0], dtype=np.int64)
+
+    def trained(self, rows: I64, stage: str) -> Towers:
+        torch.manual_seed(self.seed)
+        parts, plan = self.parts, self.plan
+        towers = new_towers(self.prepared, parts.shape, plan.size, parts.bert, parts.names)
+        return fit(
+            towers,
+            self.prepared,
+            self.labels,
+            rows,
+            plan.fit,
+            seed=self.seed,
+            progress=named(stage, self.progress),
+        )
 
 
 def label_matrix(videos: Dataset, tags: int) -> csr_matrix:

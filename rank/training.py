@@ -3,7 +3,9 @@
 features    every video decoded and encoded (kept by the feature store)
 recall      channels and merge; each training video's candidates, as if it had never been seen
 ranker      the towers; each training video's logits by towers that never saw its fold
-last        combiner, calibration, operating point
+last        combiner, calibration, operating point, thresholds
+served      recall and ranker once more, from validation videos, too: what was chosen with them as
+            strangers stands
 evaluation  on the test split
 """
 
@@ -40,10 +42,10 @@ from rank.evaluation import Evaluation, Truth, evaluate
 from rank.export import export
 from rank.gathering import Gathered, Gathering
 from rank.last_training import Known, known_of
-from rank.operating import VALIDATION
+from rank.operating import VALIDATION, Operating
 from rank.progress import Progress
 from rank.ranker import Ranker
-from rank.ranker_training import RankerParts, RankerPlan, shape_of, train_ranker
+from rank.ranker_training import RankerParts, RankerPlan, shape_of, train_ranker, train_towers
 from rank.stages import Stages, file_digest
 from rank.systems import System
 from rank.tagger import Tagger
@@ -54,11 +56,13 @@ from recall.dataset import Dataset
 from recall.recaller import Recaller
 from recall.splits import Split
 from recall.storage import load_recaller, save_recaller
-from recall.training import out_of_fold_candidates, train_recall
+from recall.strangers import BETWEEN
+from recall.training import out_of_fold_candidates, train_again, train_recall
 
 FOLDS = 3
 ROWS = "rows.npy"  # in the stage recall: which training videos those after it learn from
-STAGES_VERSION = 10  # raise when a stage's files change
+EPOCHS = "epochs.npy"  # there, too: after how many the network had learned enough
+STAGES_VERSION = 11  # raise when a stage's files change
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class Plan:
 class Trained:
     """A new bundle, what was read for it, and what it reached.
 
-    ``recall`` and ``ranker``: the folders of these stages, with what the last one learned from.
+    ``recall`` and ``ranker``: the folders of these stages, with what the last one learned from, by
+    models that validation videos are new to; the bundle's have learned from them since.
     """
 
     bundle: Bundle
@@ -138,17 +143,29 @@ def train(
         "ranker",
         lambda folder: _ranker(dataset, recall, encoders, plan.ranker, folder, seed, progress),
     )
+    served = stages.folder(
+        "served",
+        lambda folder: _served(
+            dataset, recall, encoders, plan.ranker, plan.ranked, folder, seed, progress
+        ),
+    )
     with replacing(out) as folder:
-        shutil.copytree(recall / RECALL, folder / RECALL)
-        shutil.copytree(ranker / RANKER, folder / RANKER)
+        shutil.copytree(served / RECALL, folder / RECALL)
+        shutil.copytree(served / RANKER, folder / RANKER)
         (folder / LAST).mkdir()
         _last(dataset, recall, ranker, encoders, plan.last, folder / LAST, seed, progress)
         profile = gathering.profile
         before = generation_of(out)
         seal(folder, profile=profile.name, profile_digest=profile.digest, version=version)
         tagger = Tagger.load(folder, encoders)
-        tagger = _with_standard_thresholds(tagger, dataset.of(Split.VAL), progress)
-        tagger.operating.save(folder / LAST)
+        unseen = replace(
+            tagger,
+            recaller=load_recaller(recall / RECALL),
+            ranker=Ranker.load(ranker / RANKER, encoders.word_embeddings),
+        )
+        operating = _with_standard_thresholds(unseen, dataset.of(Split.VAL), progress)
+        operating.save(folder / LAST)
+        tagger = replace(tagger, operating=operating)
         test = dataset.of(Split.TEST)
         evaluation = evaluate(tagger, test, Truth.of(test, truth), progress)
         (folder / EVALUATION).write_text(json.dumps(evaluation.to_json(), indent=1) + "\n")
@@ -212,11 +229,41 @@ def _recall(
     )
     save_recaller(trained.recaller, folder / RECALL)
     recaller = load_recaller(folder / RECALL)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(trained.videos))[:ranked])
+    held_out = np.flatnonzero(trained.strangers.fold != BETWEEN)
+    rows = held_out[np.sort(np.random.default_rng(seed).permutation(len(held_out))[:ranked])]
     np.save(folder / ROWS, rows)
     candidate_file.save(folder / "train.npz", out_of_fold_candidates(trained, rows))
     candidate_file.save(folder / "val.npz", candidates_of(recaller, dataset.of(Split.VAL)))
-    np.save(folder / "fold.npy", trained.fold[rows])
+    np.save(folder / "fold.npy", trained.strangers.fold[rows])
+    np.save(folder / EPOCHS, trained.epochs)
+
+
+def _served(
+    dataset: Dataset,
+    recall: Path,
+    encoders: Encoders,
+    plan: RankerPlan,
+    ranked: int,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Train recall and the towers as they serve, and keep them."""
+    served = train_again(
+        load_recaller(recall / RECALL),
+        dataset,
+        int(np.load(recall / EPOCHS)),
+        seed=seed,
+        report=lambda what, share: progress(
+            f"recall as it serves: {what}", round(share * 1000), 1000
+        ),
+    )
+    save_recaller(served, folder / RECALL)
+    rows = np.concatenate([dataset.rows_of(split) for split in (Split.TRAIN, Split.VAL)])
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:ranked])
+    parts = _parts(encoders, served.channels.bridge.vectors)
+    towers = train_towers(dataset.take(rows[chosen]), parts, plan, seed=seed, progress=progress)
+    export(towers, parts.shape, folder / RANKER)
 
 
 def learned_from(dataset: Dataset, recall: Path) -> Dataset:
@@ -235,7 +282,7 @@ def known(
     dataset: Dataset,
     recall: Path,
     ranker: Path,
-    served: Ranker,
+    word_embeddings: F32,
     *,
     seed: int,
     most: int = last_training.MOST_ROWS,
@@ -248,7 +295,8 @@ def known(
     candidates, logits = seen_as_strangers(recall, ranker)
     rows = last_training.sample(training, candidates, seed=seed, most=most)
     seen = candidate_file.load(recall / "val.npz")
-    judged = served.logits(list(validation.each()), seen)
+    towers = Ranker.load(ranker / RANKER, word_embeddings)
+    judged = towers.logits(list(validation.each()), seen)
     return (
         known_of(training, candidates, logits, rows),
         known_of(validation, seen, judged, np.arange(len(validation), dtype=np.int64)),
@@ -270,13 +318,7 @@ def _ranker(
     progress: Progress,
 ) -> None:
     """Train the towers; keep them, and the logits of the training videos' candidates."""
-    words = encoders.word_embeddings
-    parts = RankerParts(
-        shape_of(encoders.profile, words.shape[1]),
-        initial_layers(encoders.profile),
-        load_recaller(recall / RECALL).channels.bridge.vectors,
-        words,
-    )
+    parts = _parts(encoders, load_recaller(recall / RECALL).channels.bridge.vectors)
     trained = train_ranker(
         learned_from(dataset, recall),
         candidate_file.load(recall / "train.npz"),
@@ -290,6 +332,12 @@ def _ranker(
     np.save(folder / "logits.npy", np.concatenate([np.zeros(0, np.float32), *trained.logits]))
 
 
+def _parts(encoders: Encoders, names: F32) -> RankerParts:
+    words = encoders.word_embeddings
+    shape = shape_of(encoders.profile, words.shape[1])
+    return RankerParts(shape, initial_layers(encoders.profile), names, words)
+
+
 def _last(
     dataset: Dataset,
     recall: Path,
@@ -300,19 +348,18 @@ def _last(
     seed: int,
     progress: Progress,
 ) -> None:
-    served = Ranker.load(ranker / RANKER, encoders.word_embeddings)
-    training, validation = known(dataset, recall, ranker, served, seed=seed)
+    training, validation = known(dataset, recall, ranker, encoders.word_embeddings, seed=seed)
     stage = last_training.train_last(training, validation, plan, seed=seed, progress=progress)
     stage.combiner.save(folder)
     stage.operating.save(folder)
     stage.validation.save(folder / VALIDATION)
 
 
-def _with_standard_thresholds(tagger: Tagger, videos: Dataset, progress: Progress) -> Tagger:
+def _with_standard_thresholds(tagger: Tagger, videos: Dataset, progress: Progress) -> Operating:
     """The thresholds that give each system 3.12 tags a video on validation."""
     standard = {System.RECALL_RANKING.value: tagger.operating.point.threshold}
     for system in (System.CLASSIFICATION, System.FULL_RANKING):
         ranked = systems.run(tagger, system, videos, progress)
         scores = np.concatenate([np.zeros(0), *ranked.scores])
         standard[system.value] = for_tags_per_video(scores, len(videos))
-    return replace(tagger, operating=replace(tagger.operating, standard=standard))
+    return replace(tagger.operating, standard=standard)

@@ -85,7 +85,7 @@ def write_variant(folder: Path, corpus: Corpus, labels: Labels, kept: Sequence[i
                 "uploader_id": video.uploader_id,
                 "tags": [tags[place].tag_id for place in labels(video) if place in there],
                 "split": video.split.value,
-                "sources": [str(video.component)],
+                "sources": list(video.sources),
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return path

@@ -100,7 +100,7 @@ class Channels:
         self,
         features: Sequence[Features],
         uploader_ids: Sequence[str | None],
-        without: I32 | None = None,
+        without: Ragged[np.int32] | None = None,
     ) -> Batch:
         """Make a batch ready; see :class:`Batch` for ``without``."""
         views = views_of(features, self.dims)
@@ -167,19 +167,19 @@ class Channels:
                 )
                 return [(none, nobody)]
             vectors = batch.fused.fused[rows]
-            return [(self.fused.find(vectors, rows, self.library, without), self.fused)]
+            return [(self.fused.find(vectors, rows, without), self.fused)]
         rows = views.used(MODALITY_OF[channel])
         if channel is Channel.VISUAL:
             seen = batch.placed.scenes
             each = np.repeat(np.arange(len(views)), seen.lengths)
-            near = self.picture.find(seen.values, each, self.library, without)
+            near = self.picture.find(seen.values, each, without)
             return [(near, self.picture)]
         if channel is Channel.AUDIO:
             heard = batch.placed.sound[rows]
-            return [(self.sound.find(heard, rows, self.library, without), self.sound)]
+            return [(self.sound.find(heard, rows, without), self.sound)]
         said = batch.placed.sentence[rows]
-        by_sentence = self.sentence.find(said, rows, self.library, without)
-        return [(by_sentence, self.sentence), (self.words.find(batch, self.library), self.words)]
+        by_sentence = self.sentence.find(said, rows, without)
+        return [(by_sentence, self.sentence), (self.words.find(batch), self.words)]
 
     def with_example(self, video_id: str, features: Features, tag: int) -> Channels:
         """With one more labelled video to carry ``tag`` over from, in each space it has."""

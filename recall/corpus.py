@@ -43,7 +43,10 @@ class TagSet:
 
 @dataclass(frozen=True, slots=True)
 class LabelledVideo:
-    """One row of a corpus. ``component`` numbers the videos that share source material."""
+    """One row of a corpus.
+
+    ``sources``: what it is made of; ``component`` numbers the videos that hang together by them.
+    """
 
     video_id: str
     uri: str
@@ -51,6 +54,7 @@ class LabelledVideo:
     uploader_id: str | None
     tags: TagSet
     split: Split
+    sources: tuple[str, ...]
     component: int
 
 
@@ -67,6 +71,11 @@ class Corpus:
     skipped: tuple[BadRow, ...]
     folder: Path
     leaks: int
+
+    @property
+    def largest(self) -> int:
+        """How many videos the largest component of sources has."""
+        return max(Counter(video.component for video in self.videos).values())
 
     def of(self, split: Split) -> tuple[LabelledVideo, ...]:
         """The videos of one split."""
@@ -128,6 +137,7 @@ def read_corpus(path: Path, vocabulary: Path | Vocabulary | None = None) -> Corp
             row.uploader_id,
             TagSet(*resolve(vocabulary, row.tags)),
             split,
+            row.sources,
             number,
         )
         for row, split, number in zip(rows, splits, component.tolist(), strict=True)

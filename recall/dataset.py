@@ -36,7 +36,9 @@ class Dataset:
     ``states``     uint8 [N, 3]: places in STATES, one column a modality (MODALITIES).
     ``labels``     ragged int32: indexes into the vocabulary. ``outside`` int32 [N]: how many more
                    true tags the vocabulary lacks.
-    ``uploader``   int32 [N]: place in ``uploaders``, or -1. ``component`` int32 [N].
+    ``uploader``   int32 [N]: place in ``uploaders``, or -1.
+    ``sources``    ragged int32: numbers of what each video is made of. ``component`` int32 [N]: of
+                   videos that hang together by their sources.
     ``split``      uint8 [N]: places in SPLITS.
     """
 
@@ -53,6 +55,7 @@ class Dataset:
     labels: Ragged[np.int32]
     outside: I32
     uploader: I32
+    sources: Ragged[np.int32]
     component: I32
     split: U8
 
@@ -91,6 +94,7 @@ class Dataset:
             labels=self.labels.take(at),
             outside=self.outside[at],
             uploader=number_of[self.uploader[at]],
+            sources=self.sources.take(at),
             component=self.component[at],
             split=self.split[at],
         )
@@ -179,9 +183,22 @@ def pack(videos: Iterable[tuple[LabelledVideo, Features]]) -> Dataset:
         ),
         outside=np.asarray([video.tags.outside for video in labelled], dtype=np.int32),
         uploader=np.asarray(uploader, dtype=np.int32),
+        sources=_numbered([video.sources for video in labelled]),
         component=np.asarray([video.component for video in labelled], dtype=np.int32),
         split=np.asarray([SPLITS.index(video.split) for video in labelled], dtype=np.uint8),
     )
+
+
+def _numbered(names: Sequence[Sequence[str]]) -> Ragged[np.int32]:
+    """Lists of names as lists of their numbers, each name once a list."""
+    number: dict[str, int] = {}
+    lists = [
+        np.asarray(
+            [number.setdefault(name, len(number)) for name in dict.fromkeys(each)], dtype=np.int32
+        )
+        for each in names
+    ]
+    return Ragged.of(lists, np.int32)
 
 
 class _Lists(Generic[Value]):

@@ -21,9 +21,10 @@ from recall.parts import Batch, Carry, Neighbours, lay_out
 from recall.proposals import Proposals, align
 from recall.ragged import Ragged
 from recall.recaller import A_CHANNEL, merge_columns, untrained_merge
+from recall.strangers import Strangers
 
 F32 = npt.NDArray[np.float32]
-I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _VIDEOS_TO_FIT = 3000
@@ -34,14 +35,21 @@ _AT_ONCE = 256
 
 
 def tuned(
-    channels: Channels, videos: Dataset, seed: int, *, only: Channel | None = None
+    channels: Channels,
+    videos: Dataset,
+    strangers: Strangers,
+    rows: I64,
+    seed: int,
+    *,
+    only: Channel | None = None,
 ) -> Channels:
     """With the number of neighbours and the temperature that rank true tags best, space by space.
 
-    ``videos`` are queries; what shares source material with one is left out of its neighbours.
+    ``rows`` of ``videos``, or some of them, are queries; what shares source material with one is
+    left out of its neighbours.
     """
     random = np.random.default_rng(seed)
-    rows = np.sort(random.permutation(len(videos))[:_VIDEOS_TO_TUNE])
+    rows = rows[np.sort(random.permutation(len(rows))[:_VIDEOS_TO_TUNE])]
     wide = Carry(max(_NEIGHBOURS), 1.0)
     searching = replace(
         channels,
@@ -51,7 +59,7 @@ def tuned(
         words=replace(channels.words, carry=wide),
         fused=channels.fused and replace(channels.fused, carry=wide),
     )
-    batch = _batch(searching, videos, rows)
+    batch = _batch(searching, videos, strangers, rows)
     labels = videos.labels.take(rows)
     carries: dict[Channel, list[Carry]] = {
         channel: [
@@ -96,7 +104,7 @@ def _best_carry(library: Library, found: Neighbours, labels: Ragged[np.int32]) -
     return best
 
 
-def _average_precision(pairs: Proposals, true: Mask, lengths: npt.NDArray[np.int64]) -> float:
+def _average_precision(pairs: Proposals, true: Mask, lengths: I64) -> float:
     """Mean over the videos with tags; a tag that was not proposed counts as never found."""
     ranks = pairs.ranks()[true]
     video = pairs.video[true]
@@ -110,16 +118,19 @@ def _average_precision(pairs: Proposals, true: Mask, lengths: npt.NDArray[np.int
 
 
 def fit_mixers(
-    parts: Sequence[Channels], videos: Dataset, fold: I32, seed: int
+    parts: Sequence[Channels], videos: Dataset, strangers: Strangers, seed: int
 ) -> tuple[dict[Channel, Mixer], Mixer]:
     """The mixers of the five channels, and the merge; ``parts[i]`` has not seen fold ``i``."""
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(len(videos))[:_VIDEOS_TO_FIT])
+    fold = strangers.fold
     mixers = untrained_mixers()
     batches = [
         (
             channels,
-            replace(_batch(channels, videos, rows), word_scores=None),  # one number a tag: large
+            replace(
+                _batch(channels, videos, strangers, rows), word_scores=None
+            ),  # one number a tag: large
             _true_pairs(videos, rows, len(channels.prior)),
         )
         for number, channels in enumerate(parts)
@@ -172,20 +183,20 @@ def _with_words(channels: Channels, batch: Batch) -> Batch:
     return batch if words is None else replace(batch, word_scores=words.scores(batch.word_rows))
 
 
-def _in_chunks(rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+def _in_chunks(rows: I64) -> list[I64]:
     return [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
 
 
-def _batch(channels: Channels, videos: Dataset, rows: npt.NDArray[np.int64]) -> Batch:
+def _batch(channels: Channels, videos: Dataset, strangers: Strangers, rows: I64) -> Batch:
     uploaders = videos.uploader_ids()
     return channels.batch(
         [videos.features(row) for row in rows.tolist()],
         [uploaders[row] for row in rows.tolist()],
-        videos.component[rows],
+        strangers.mates(rows),
     )
 
 
-def _true_pairs(videos: Dataset, rows: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
+def _true_pairs(videos: Dataset, rows: I64, width: int) -> I64:
     """The labelled pairs of a batch, as :meth:`Proposals.keys` numbers them, ascending."""
     labels = videos.labels.take(rows)
     return np.sort(np.repeat(np.arange(len(rows)), labels.lengths) * width + labels.values)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from encoders.errors import BundleError
 from recall.arrays import read_arrays, write_arrays
+from recall.ragged import Ragged
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -123,15 +124,17 @@ class VectorIndex:
             products = np.take_along_axis(products, order, axis=1)
         return numbers, products
 
-    def search_without(self, queries: F32, k: int, group: I32, banned: I32) -> tuple[I32, F32]:
-        """As :meth:`search`, leaving out every number of the group that is banned for a query.
+    def search_without(self, queries: F32, k: int, banned: Ragged[np.int32]) -> tuple[I32, F32]:
+        """As :meth:`search`, leaving out the numbers that are ``banned`` for a query.
 
-        ``group`` int32, by number; ``banned`` int32 [B]. Searches wider until k others are found.
+        Searches wider until k others are found.
         """
         wide = min(2 * k, max(len(self), 1))
         while True:
             numbers, products = self.search(queries, wide)
-            shut_out = (group[numbers] == banned[:, None]) & (numbers != NOBODY)
+            shut_out = np.zeros(numbers.shape, dtype=bool)
+            for row, found in enumerate(numbers):
+                shut_out[row] = np.isin(found, banned[row])
             products[shut_out] = -np.inf
             numbers[shut_out] = NOBODY
             enough = (numbers != NOBODY).sum(axis=1).min(initial=k) >= k

@@ -23,14 +23,12 @@ class Library:
     """L labelled videos; a number in an index is a place here.
 
     ``labels``    ragged int32: each video's tags. ``width``: size of the vocabulary.
-    ``component`` int32 [L]: videos with one number share source material.
     ``uploader``  int32 [L]: place in ``uploaders``, or -1.
     """
 
     video_ids: tuple[str, ...]
     labels: Ragged[np.int32]
     width: int
-    component: I32
     uploader: I32
     uploaders: tuple[str, ...]
 
@@ -42,7 +40,7 @@ class Library:
         return np.bincount(self.labels.values, minlength=self.width)
 
     def added(self, video_id: str, labels: I32, width: int) -> Library:
-        """With one more video (of nobody's, sharing nothing) and a vocabulary of ``width`` tags."""
+        """With one more video (of nobody's) and a vocabulary of ``width`` tags."""
         return Library(
             (*self.video_ids, video_id),
             Ragged(
@@ -50,16 +48,13 @@ class Library:
                 np.append(self.labels.starts, self.labels.starts[-1] + len(labels)),
             ),
             width,
-            np.append(self.component, self.component.max(initial=-1) + 1).astype(np.int32),
             np.append(self.uploader, NO_UPLOADER).astype(np.int32),
             self.uploaders,
         )
 
     def widened(self, width: int) -> Library:
         """The same videos in a vocabulary that has grown."""
-        return Library(
-            self.video_ids, self.labels, width, self.component, self.uploader, self.uploaders
-        )
+        return Library(self.video_ids, self.labels, width, self.uploader, self.uploaders)
 
     def save(self, folder: Path) -> None:
         """Write into a new folder."""
@@ -69,7 +64,6 @@ class Library:
                 "video_ids": texts_to_bytes(self.video_ids),
                 "labels": narrow(self.labels.values, self.width),
                 "starts": self.labels.starts,
-                "component": self.component,
                 "uploader": self.uploader,
                 "uploaders": texts_to_bytes(self.uploaders),
                 "sizes": np.asarray([len(self.video_ids), len(self.uploaders), self.width]),
@@ -85,7 +79,6 @@ class Library:
             bytes_to_texts(arrays["video_ids"], videos),
             Ragged(arrays["labels"].astype(np.int32, copy=False), arrays["starts"]),
             width,
-            arrays["component"],
             arrays["uploader"],
             bytes_to_texts(arrays["uploaders"], uploaders),
         )

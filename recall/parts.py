@@ -17,6 +17,7 @@ from recall.index import VectorIndex
 from recall.library import Library, carry_over
 from recall.linear import LinearClassifier
 from recall.proposals import Proposals, align
+from recall.ragged import Ragged
 from recall.views import Placed, Views
 from recall.words import SparseRows, WordIndex
 
@@ -46,8 +47,8 @@ class Batch:
     model on words makes of them. ``fused``: what the network makes of them. Both None where there
     is no such model. ``named``: tags whose names stand in the words. ``remembered``: the tags of
     the uploaders' other videos.
-    ``without`` int32 [B]: components of the library that a video must not see (its own, when it is
-    a labelled video itself); None when serving.
+    ``without``: for each, the library's videos that it must not see (when it is one of them, itself
+    and those that share its material); None when serving.
     """
 
     views: Views
@@ -59,7 +60,7 @@ class Batch:
     named: Proposals
     remembered: Column
     fused: Fused | None
-    without: I32 | None
+    without: Ragged[np.int32] | None
 
     def __len__(self) -> int:
         return len(self.views)
@@ -99,13 +100,12 @@ class VectorNeighbours:
     index: VectorIndex
     carry: Carry
 
-    def find(self, vectors: F32, rows: I64, library: Library, without: I32 | None) -> Neighbours:
+    def find(self, vectors: F32, rows: I64, without: Ragged[np.int32] | None) -> Neighbours:
         """``vectors`` float32 [n, d]: the placed vectors of the videos ``rows``."""
         k = self.carry.neighbours
         if without is None:
             return Neighbours(rows, *self.index.search(vectors, k))
-        found = self.index.search_without(vectors, k, library.component, without[rows])
-        return Neighbours(rows, *found)
+        return Neighbours(rows, *self.index.search_without(vectors, k, without.take(rows)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,13 +115,12 @@ class WordNeighbours:
     index: WordIndex
     carry: Carry
 
-    def find(self, batch: Batch, library: Library) -> Neighbours:
+    def find(self, batch: Batch) -> Neighbours:
         """For the videos whose words hold a known term."""
         rows = np.flatnonzero(batch.word_rows.terms.lengths).astype(np.int64)
         sparse = batch.word_rows.take(rows)
-        group = None if batch.without is None else library.component
-        banned = None if batch.without is None else batch.without[rows]
-        return Neighbours(rows, *self.index.search(sparse, self.carry.neighbours, group, banned))
+        banned = None if batch.without is None else batch.without.take(rows)
+        return Neighbours(rows, *self.index.search(sparse, self.carry.neighbours, banned))
 
 
 def carried(batch: Batch, found: Neighbours, carry: Carry, library: Library) -> list[Column]:

@@ -16,6 +16,7 @@ from recall.mixing import Mixer
 from recall.names import NameMatcher
 from recall.parts import Batch, lay_out
 from recall.proposals import Proposals, align
+from recall.ragged import Ragged
 from recall.uploader import UploaderHistory
 from recall.vocabulary import Tag, Vocabulary
 
@@ -68,12 +69,12 @@ class Recaller:
         uploader_ids: Sequence[str | None],
         *,
         limit: int | None = None,
-        without: I32 | None = None,
+        without: Ragged[np.int32] | None = None,
     ) -> list[CandidateSet]:
         """The candidates of each video, best first.
 
-        ``limit`` at most (default: :func:`most_candidates`, but never fewer than 20). ``without``
-        int32 [B]: components of the library that a video must not see, when it is in it itself.
+        ``limit`` at most (default: :func:`most_candidates`, but never fewer than 20). ``without``:
+        for each, the library's videos that it must not see, when it is one of them.
         """
         if limit is None:
             limit = max(_ALWAYS, most_candidates(len(self.vocabulary)))
@@ -82,7 +83,9 @@ class Recaller:
         for start in range(0, len(batch), size):
             part = slice(start, start + size)
             ready = self.channels.batch(
-                batch[part], uploader_ids[part], None if without is None else without[part]
+                batch[part],
+                uploader_ids[part],
+                None if without is None else without.take(np.arange(len(batch))[part]),
             )
             found += self._cut(self.merged(ready), batch[part], limit)
         return found

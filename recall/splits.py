@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -32,8 +33,9 @@ def assign_splits(
     component has a split, it takes that (test before validation before training, so that nothing
     leaks into the test), and otherwise a hash of the component's smallest member name (``members``:
     each video's sources, or its id) decides, 80/10/10. So the answer depends on the material only,
-    not on the order of rows. Where nothing is for validation, one training component in nine (at
-    least one, if there are two) becomes it.
+    not on the order of rows. A component of more than half of all videos is for training, since
+    without it there would be little to learn from. Where nothing is for validation, one training
+    component in nine (at least one, if there are two) becomes it.
     """
     name_of: dict[int, str] = {}
     known: dict[int, Split] = {}
@@ -43,9 +45,11 @@ def assign_splits(
         split = given[video]
         if split is not None and SPLITS.index(split) >= SPLITS.index(known.get(number, split)):
             known[number] = split
+    most = len(component) / 2
+    sizes = Counter(component.tolist())
     for number, name in name_of.items():
         if number not in known:
-            place = _place(name)
+            place = 0.0 if sizes[number] > most else _place(name)
             known[number] = Split.TRAIN if place < 0.8 else Split.VAL if place < 0.9 else Split.TEST
     splits = [g or known[n] for g, n in zip(given, component.tolist(), strict=True)]
     if Split.VAL not in splits:

@@ -11,34 +11,33 @@ import numpy.typing as npt
 from recall.candidates import CandidateSet, Channel
 from recall.channels import Channels, log_share, untrained_mixers
 from recall.classifier import Classifier, Fused, FusionNetwork, TagScorer
-from recall.dataset import MODALITIES, Dataset
+from recall.dataset import Dataset
 from recall.fitting import fit_mixers, tuned
-from recall.index import VectorIndex
-from recall.large import laid_down, large, parts
-from recall.library import Library
 from recall.linear import joined
 from recall.linear_training import train_linear
-from recall.names import Embed, NameMatcher, name_vectors
+from recall.names import Embed
 from recall.network_training import Examples, Recipe, train_network
-from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
 from recall.ragged import Ragged
 from recall.recaller import Recaller, untrained_merge
 from recall.splits import Split
-from recall.uploader import UploaderHistory
+from recall.strangers import BETWEEN, Strangers
+from recall.untrained import (
+    VIDEOS_TO_SEARCH_FOR,
+    Lasting,
+    neighbours_of,
+    scenes_of,
+    some_of,
+    untrained_channels,
+    widths,
+)
 from recall.views import (
-    MOST_SCENES,
-    Dims,
-    Space,
     Spaces,
     Views,
     by_parts,
-    dims_of,
-    scenes,
     views_of_dataset,
 )
 from recall.vocabulary import Vocabulary
 from recall.word_training import train_words
-from recall.words import WordIndex, WordSpace
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -46,25 +45,20 @@ I64 = npt.NDArray[np.int64]
 Report = Callable[[str, float], None]
 
 FEWEST_FOR_A_NETWORK = 8
-# Dimensions and whitening of each space, chosen on validation splits.
-_SENTENCE, _PICTURE, _SOUND = (256, 0.5), (256, 0.75), (256, 0.75)
-_VIDEOS_TO_SEARCH_FOR = 4_000
-_VECTORS_TO_FIT = 50_000
-_BITS = 4  # a dimension of the indexed vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRecall:
     """Recall, and the recallers that have never seen one fold of the training videos each.
 
-    ``videos``: the training videos, in the order of the library. ``fold`` int32 [N]: which of
+    ``videos``: the training videos, in the order of the library. ``strangers``: which of
     ``out_of_fold`` has not seen each of them. ``epochs``: how long the network was trained.
     """
 
     recaller: Recaller
     videos: Dataset
     out_of_fold: tuple[Recaller, ...]
-    fold: I32
+    strangers: Strangers
     epochs: int
 
 
@@ -86,49 +80,71 @@ def train_recall(
     """
     recipe = recipe or Recipe()
     videos = dataset.of(Split.TRAIN)
-    dims = _dims(dataset, sentences, names)
+    dims = widths(dataset, sentences, names)
     views = views_of_dataset(videos, dims)
-    spaces = _spaces(views)
-    seen = _scenes(views, spaces.picture)
-    channels = _untrained(videos, views, dims, spaces, seen, vocabulary, sentences, names, seed)
-    fold = fold_by_component(videos.component, folds, seed)
+    lasting = Lasting.of(views, dims, vocabulary, sentences, names, seed)
+    spaces = lasting.spaces
+    seen = scenes_of(views, spaces.picture)
+    channels = untrained_channels(videos, views, seen, lasting, seed)
+    strangers = Strangers.of(videos.component, videos.sources, folds, seed)
     untrained = Recaller(vocabulary, channels, untrained_mixers(), untrained_merge())
-    if len(videos) < FEWEST_FOR_A_NETWORK or not len(videos.labels.values) or fold.max() < 1:
-        return TrainedRecall(untrained, videos, (untrained,), np.zeros(len(videos), np.int32), 0)
+    if len(videos) < FEWEST_FOR_A_NETWORK or not len(videos.labels.values) or strangers.folds < 2:
+        return TrainedRecall(untrained, videos, (untrained,), strangers.in_one_fold(), 0)
 
     report("indexes", 1.0)
-    channels = tuned(channels, videos, seed)
-    examples = _examples(views, seen, videos, spaces)
+    everything = np.arange(len(videos))
+    channels = tuned(channels, videos, strangers, everything, seed)
     validation = dataset.of(Split.VAL)
     others = views_of_dataset(validation, dims)
-    held_out = _examples(others, _scenes(others, spaces.picture), validation, spaces)
-    everything = np.arange(len(videos))
-    beside = by_parts(len(videos), lambda part: joined(views.part(part), spaces))
-    trainer = _Trainer(channels, videos, views, beside, examples, recipe, seed)
+    held_out = _examples(others, scenes_of(others, spaces.picture), validation, spaces)
+    trainer = _Trainer.of(channels, videos, views, seen, recipe, seed)
     final, epochs = trainer.train(everything, held_out, None, _share(report, 0, folds + 1))
     unseen = []
-    for number in range(int(fold.max()) + 1):
+    for number in range(strangers.folds):
         part, _ = trainer.train(
-            np.flatnonzero(fold != number),
+            strangers.taught(number),
             None,
             epochs,
             _share(report, number + 1, folds + 1),
         )
         unseen.append(part)
-    final, unseen = _with_one_carry(final, unseen, videos, fold, seed)
-    mixers, merge = fit_mixers(unseen, videos, fold, seed)
+    final, unseen = _with_one_carry(final, unseen, videos, strangers, seed)
+    mixers, merge = fit_mixers(unseen, videos, strangers, seed)
     report("mixers", 1.0)
-    network = final.classifier
-    if network is not None:
-        served = replace(network, network=FusionNetwork(network.network.model))
-        final = replace(final, classifier=served)
     return TrainedRecall(
-        Recaller(vocabulary, final, mixers, merge),
+        Recaller(vocabulary, _as_served(final), mixers, merge),
         videos,
         tuple(Recaller(vocabulary, part, mixers, merge) for part in unseen),
-        fold,
+        strangers,
         epochs,
     )
+
+
+def train_again(
+    recaller: Recaller,
+    dataset: Dataset,
+    epochs: int,
+    *,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    report: Report = lambda _what, _share: None,
+) -> Recaller:
+    """``recaller`` as it is to serve: trained once more, on the validation split, too.
+
+    What was chosen with that split's help stands: the spaces, how tags are carried over, after how
+    many ``epochs`` the network has learned enough (none: there was nothing to train), the mixers.
+    """
+    chosen = recaller.channels
+    videos = dataset.take(np.concatenate([dataset.rows_of(s) for s in (Split.TRAIN, Split.VAL)]))
+    views = views_of_dataset(videos, chosen.dims)
+    seen = scenes_of(views, chosen.spaces.picture)
+    channels = untrained_channels(videos, views, seen, Lasting.kept(chosen), seed)
+    report("indexes", 1.0)
+    if epochs:
+        trainer = _Trainer.of(channels, videos, views, seen, recipe or Recipe(), seed)
+        channels, _ = trainer.train(np.arange(len(videos)), None, epochs, report)
+    served = _as_served(_carrying(channels, chosen))
+    return Recaller(recaller.vocabulary, served, recaller.mixers, recaller.merge)
 
 
 def out_of_fold_candidates(
@@ -141,20 +157,22 @@ def out_of_fold_candidates(
     """The candidates of training videos (those at ``rows``), as if they had never been seen.
 
     Models come from folds without a video; neighbours and the uploader's history leave out the
-    video itself and all that share source material with it.
+    video itself and all that share source material with it. Without ``rows``, of all that a fold
+    holds out.
     """
     videos, uploaders = trained.videos, trained.videos.uploader_ids()
-    chosen = np.arange(len(videos)) if rows is None else rows
+    strangers = trained.strangers
+    chosen = np.flatnonzero(strangers.fold != BETWEEN) if rows is None else rows
     found: dict[int, CandidateSet] = {}
     for number, recaller in enumerate(trained.out_of_fold):
-        own = chosen[trained.fold[chosen] == number]
+        own = chosen[strangers.fold[chosen] == number]
         for start in range(0, len(own), 256):
             part = own[start : start + 256]
             sets = recaller.candidates(
                 [videos.features(row) for row in part.tolist()],
                 [uploaders[row] for row in part.tolist()],
                 limit=limit,
-                without=videos.component[part],
+                without=strangers.mates(part),
             )
             found.update(zip(part.tolist(), sets, strict=True))
         report("candidates", (number + 1) / len(trained.out_of_fold))
@@ -166,119 +184,28 @@ def _share(report: Report, part: int, parts: int) -> Report:
     return lambda what, done: report(what, (part + done) / parts)
 
 
-def fold_by_component(component: I32, folds: int, seed: int) -> I32:
-    """int32 [N]: a fold for each video, whole components in one fold, folds about equally large."""
-    sizes = np.bincount(component) if len(component) else np.zeros(0, dtype=np.int64)
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    filled = np.zeros(max(1, min(folds, int((sizes > 0).sum()))), dtype=np.int64)
-    fold_of = np.zeros(len(sizes), dtype=np.int32)
-    for number in order.tolist():
-        fold_of[number] = int(np.argmin(filled))
-        filled[fold_of[number]] += sizes[number]
-    return fold_of[component]
-
-
-def _dims(dataset: Dataset, sentences: Embed, names: Embed) -> Dims:
-    """The dataset's widths; the encoders' own where it has none."""
-    dims = dims_of(dataset)
+def _carrying(channels: Channels, like: Channels) -> Channels:
+    """Tags carried over from neighbours as ``like`` does it."""
+    fused = channels.fused
+    if fused is not None and like.fused is not None:
+        fused = replace(fused, carry=like.fused.carry)
     return replace(
-        dims,
-        sentence=dims.sentence or sentences([""]).shape[1],
-        bridge=dims.bridge or names([""]).shape[1],
+        channels,
+        sentence=replace(channels.sentence, carry=like.sentence.carry),
+        picture=replace(channels.picture, carry=like.picture.carry),
+        sound=replace(channels.sound, carry=like.sound.carry),
+        words=replace(channels.words, carry=like.words.carry),
+        fused=fused,
     )
 
 
-def _spaces(views: Views) -> Spaces:
-    """Fitted to the training videos, without labels."""
-    text, _, audio = (views.used(modality) for modality in MODALITIES)
-    frames = views.frames.values
-    return Spaces(
-        Space.fit(views.sentence[_some(text)], *_SENTENCE),
-        Space.fit(frames[:: 1 + len(frames) // _VECTORS_TO_FIT], *_PICTURE),
-        Space.fit(views.sound[_some(audio)], *_SOUND),
-    )
-
-
-def _untrained(
-    videos: Dataset,
-    views: Views,
-    dims: Dims,
-    spaces: Spaces,
-    seen: Ragged[np.float32],
-    vocabulary: Vocabulary,
-    sentences: Embed,
-    names: Embed,
-    seed: int,
-) -> Channels:
-    """All that needs no training: indexes, words, names, history."""
-    library = Library(
-        videos.video_ids,
-        videos.labels,
-        len(vocabulary),
-        videos.component,
-        videos.uploader,
-        videos.uploaders,
-    )
-    text, visual, audio = (views.used(modality) for modality in MODALITIES)
-    said = views.sentence[_some(text, _VIDEOS_TO_SEARCH_FOR)]
-    shown = views.bridge[_some(visual, _VIDEOS_TO_SEARCH_FOR)]
-    has_text = set(text.tolist())
-    texts = [w.text if row in has_text else "" for row, w in enumerate(views.words)]
-    space = WordSpace.fit(text for text in texts if text)
-    numbers = np.arange(len(videos), dtype=np.int32)
-    words = WordIndex.build(space, space.rows(texts), numbers, len(videos))
-    return Channels(
-        dims=dims,
-        spaces=spaces,
-        library=library,
-        prior=log_share(library.counts(), len(library)),
-        sentence=_near(_placed(spaces.sentence, views.sentence, text), text, seed),
-        picture=_near(seen.values, np.repeat(numbers, seen.lengths), seed),
-        sound=_near(_placed(spaces.sound, views.sound, audio), audio, seed),
-        fused=None,
-        words=WordNeighbours(words, Carry()),
-        matcher=NameMatcher(vocabulary),
-        meaning=NameSearch.build(
-            laid_down(name_vectors(vocabulary, sentences)), queries=said, seed=seed
-        ),
-        bridge=NameSearch.build(
-            laid_down(name_vectors(vocabulary, names)), queries=shown, seed=seed
-        ),
-        history=UploaderHistory(library),
-        classifier=None,
-        word_classifier=None,
-        linear=None,
-    )
-
-
-def _near(vectors: F32, rows: npt.NDArray[np.integer], seed: int) -> VectorNeighbours:
-    return VectorNeighbours(VectorIndex.build(vectors, rows, bits=_BITS, seed=seed), Carry())
-
-
-def _some(rows: I64, most: int = _VECTORS_TO_FIT) -> I64:
-    """At most so many, spread evenly; by default as many as a space is fitted to."""
-    return rows[:: 1 + len(rows) // most]
-
-
-def _placed(space: Space, vectors: F32, rows: I64) -> F32:
-    return by_parts(len(rows), lambda part: space.place(vectors[rows[part]]))
-
-
-def _scenes(views: Views, space: Space) -> Ragged[np.float32]:
-    """All videos' scenes, a few videos at a time."""
-    values = large((MOST_SCENES * len(views), space.width), np.float32)
-    lengths = [np.zeros(0, dtype=np.int64)]
-    filled = 0
-    for part in parts(len(views)):
-        seen = scenes(views.part(part).frames, space)
-        values[filled : filled + len(seen.values)] = seen.values
-        filled += len(seen.values)
-        lengths.append(seen.lengths)
-    starts = np.zeros(len(views) + 1, dtype=np.int64)
-    np.cumsum(np.concatenate(lengths), out=starts[1:])
-    return Ragged(values[:filled], starts)
+def _as_served(channels: Channels) -> Channels:
+    """With the network as a session instead of torch's."""
+    trained = channels.classifier
+    if trained is None:
+        return channels
+    network = FusionNetwork(trained.network.model)
+    return replace(channels, classifier=replace(trained, network=network))
 
 
 def _examples(views: Views, seen: Ragged[np.float32], videos: Dataset, spaces: Spaces) -> Examples:
@@ -305,6 +232,22 @@ class _Trainer:
     recipe: Recipe
     seed: int
 
+    @classmethod
+    def of(
+        cls,
+        channels: Channels,
+        videos: Dataset,
+        views: Views,
+        seen: Ragged[np.float32],
+        recipe: Recipe,
+        seed: int,
+    ) -> _Trainer:
+        """``views`` and scenes ``seen`` are those of ``videos``."""
+        spaces = channels.spaces
+        beside = by_parts(len(videos), lambda part: joined(views.part(part), spaces))
+        examples = _examples(views, seen, videos, spaces)
+        return cls(channels, videos, views, beside, examples, recipe, seed)
+
     def train(
         self, rows: I64, held_out: Examples | None, stop_after: int | None, report: Report
     ) -> tuple[Channels, int]:
@@ -327,13 +270,13 @@ class _Trainer:
         )
         classifier, tags = trained.classifier, trained.classifier.tags
         known = rows[self.examples.used[rows].any(axis=1)]
-        some = self._fused(classifier, _some(known, _VIDEOS_TO_SEARCH_FOR))
+        some = self._fused(classifier, some_of(known, VIDEOS_TO_SEARCH_FOR))
         classifier = replace(
             classifier,
             tags=TagScorer.build(tags.embeddings, tags.bias, names, some, seed=self.seed),
         )
         fused = by_parts(len(known), lambda part: self._fused(classifier, known[part]).fused)
-        near = _near(fused, known, self.seed)
+        near = neighbours_of(fused, known, self.seed)
         report("neighbours", 1.0)
         texts = [
             words.text if used else ""
@@ -367,11 +310,11 @@ class _Trainer:
 
 
 def _with_one_carry(
-    final: Channels, parts: list[Channels], videos: Dataset, fold: I32, seed: int
+    final: Channels, parts: list[Channels], videos: Dataset, strangers: Strangers, seed: int
 ) -> tuple[Channels, list[Channels]]:
     """How to carry over in the fused space, chosen on the first fold's unseen videos, for all."""
-    unseen = np.flatnonzero(fold == 0)
-    chosen = tuned(parts[0], videos.take(unseen), seed, only=Channel.MULTIMODAL).fused
+    unseen = strangers.held(0)
+    chosen = tuned(parts[0], videos, strangers, unseen, seed, only=Channel.MULTIMODAL).fused
     if chosen is None:
         return final, parts
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from recall.library import Library
 from recall.proposals import Proposals
+from recall.ragged import Ragged
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -34,8 +35,8 @@ class UploaderHistory:
         order = np.argsort(self.library.uploader, kind="stable").astype(np.int64)
         return order, self.library.uploader[order].astype(np.int64)
 
-    def videos_of(self, uploader_id: str | None, without: int | None = None) -> I64:
-        """The uploader's labelled videos, those of the component ``without`` left out."""
+    def videos_of(self, uploader_id: str | None, without: I32 | None = None) -> I64:
+        """The uploader's labelled videos but those in ``without``."""
         number = None if uploader_id is None else self._number_of.get(uploader_id)
         if number is None:
             return np.zeros(0, dtype=np.int64)
@@ -43,11 +44,11 @@ class UploaderHistory:
         low, high = np.searchsorted(uploaders, [number, number + 1])
         videos = order[low:high]
         if without is not None:
-            videos = videos[self.library.component[videos] != without]
+            videos = videos[~np.isin(videos, without)]
         return videos[-MOST_VIDEOS:]
 
     def proposals(
-        self, uploader_ids: Sequence[str | None], without: I32 | None = None
+        self, uploader_ids: Sequence[str | None], without: Ragged[np.int32] | None = None
     ) -> tuple[Proposals, npt.NDArray[np.bool_]]:
         """Each tag of the uploader's other videos: how many have it ÷ (how many there are + 1).
 
@@ -55,7 +56,7 @@ class UploaderHistory:
         which videos there is a history at all.
         """
         lists = [
-            self.videos_of(u, None if without is None else int(without[row]))
+            self.videos_of(u, None if without is None else without[row])
             for row, u in enumerate(uploader_ids)
         ]
         counts = np.asarray([len(videos) for videos in lists], dtype=np.int64)

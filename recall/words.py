@@ -144,18 +144,18 @@ class WordIndex:
         return cls(space, postings, rows.weights[order], videos)
 
     def search(
-        self, rows: SparseRows, k: int, group: I32 | None = None, banned: I32 | None = None
+        self, rows: SparseRows, k: int, banned: Ragged[np.int32] | None = None
     ) -> tuple[I32, F32]:
         """The ``k`` nearest of each row, best first: numbers and cosines [B, k]; -1, -inf for none.
 
-        Leaves out videos whose ``group`` is the row's ``banned`` one.
+        Leaves out the videos that are ``banned`` for a row.
         """
         numbers = np.full((len(rows), k), -1, dtype=np.int32)
         cosines = np.full((len(rows), k), -np.inf, dtype=np.float32)
         for row in range(len(rows)):
             products = _added_up(rows, row, self.numbers, self.weights, self.videos)
-            if group is not None and banned is not None:
-                products[: len(group)][group == banned[row]] = 0.0
+            if banned is not None:
+                products[banned[row]] = 0.0
             near = greatest(products, min(k, self.videos))
             near = near[products[near] > 0]
             near = near[np.lexsort((near, -products[near]))]

@@ -206,7 +206,6 @@ def _library(old: Library, copy_of: I64, base: int, size: Size, random: Random) 
         tuple(f"video-{number}" for number in range(size.videos)),
         Ragged(values, labels.starts),
         size.tags,
-        np.arange(size.videos, dtype=np.int32),
         np.full(size.videos, NO_UPLOADER, dtype=np.int32),
         (),
     )

@@ -34,7 +34,7 @@ from recall.ragged import Ragged, Rounded
 from recall.recaller import Recaller
 from recall.splits import SPLITS, Split
 from recall.storage import load_recaller
-from recall.training import train_recall
+from recall.training import train_again, train_recall
 from recall.views import Space, unit
 from recall.vocabulary import Tag, Vocabulary
 
@@ -86,7 +86,7 @@ def bench_training(
 
         dataset = _dataset(small, size, random)
         done("the videos themselves")
-        train_recall(
+        trained = train_recall(
             dataset,
             _vocabulary(small.vocabulary, size.tags),
             sentences=_embed(small.channels.meaning.vectors),
@@ -96,6 +96,9 @@ def bench_training(
             recipe=Recipe(epochs=epochs),
             report=done,
         )
+        recaller, enough = trained.recaller, trained.epochs
+        del trained  # with the models of the folds
+        train_again(recaller, dataset, enough, seed=seed, recipe=Recipe(epochs=epochs), report=done)
     return stages
 
 
@@ -178,6 +181,7 @@ def _dataset(small: Recaller, size: Size, random: Random) -> Dataset:
         labels=Ragged(tags, labels.starts),
         outside=np.zeros(videos, dtype=np.int32),
         uploader=random.integers(0, 1 + videos // _UPLOADS, videos).astype(np.int32),
+        sources=Ragged(np.zeros(0, dtype=np.int32), np.zeros(videos + 1, dtype=np.int64)),
         component=np.arange(videos, dtype=np.int32),
         split=split,
     )

@@ -46,7 +46,9 @@ def gathering_of(profile: Profile, cache: Path, workers: int | None) -> Gatherin
 
 
 def tell_what_is_left_out(corpus: Corpus, gathered: Gathered) -> None:
-    """List on stderr every row and video that could not be used, and leaks between splits."""
+    """List on stderr every row and video that could not be used, and what is odd in the splits."""
+    from recall.splits import Split
+
     for row in corpus.skipped:
         click.echo(f"line {row.line} skipped: {row.reason}", err=True)
     for video in gathered.unread:
@@ -60,6 +62,14 @@ def tell_what_is_left_out(corpus: Corpus, gathered: Gathered) -> None:
         click.echo(
             f"warning: {corpus.leaks} groups of videos that share sources lie in more than one "
             "split; the figures flatter",
+            err=True,
+        )
+    tested = len(corpus.of(Split.TEST))
+    if corpus.largest > len(corpus.videos) / 2 > 10 * tested:
+        click.echo(
+            f"warning: {corpus.largest} of {len(corpus.videos)} videos hang together by their "
+            f"sources and can't be parted, which leaves {tested} to test on; leave out of "
+            "`sources` what many share, such as a jingle, or give splits",
             err=True,
         )
 
@@ -89,10 +99,11 @@ def train(
 ) -> None:
     """Train a bundle from the labelled videos of CORPUS (JSON Lines).
 
-    Decodes and encodes every video once, trains the channels and the ranker on the training split
-    and the last stage on the validation split, too, which also fixes the threshold, and writes the
-    bundle with the evaluation that it earned. Stopped half-way, the same command goes on where it
-    was. Needs the extra `train`.
+    Decodes and encodes every video once and trains channels and ranker on the training split. The
+    validation split, new to them, says how long to learn and where to publish, and the last stage
+    learns from both. Then channels and ranker are trained once more, as long, on both splits: so
+    they serve. Writes the bundle with the evaluation that it earned on the test split. Stopped
+    half-way, the same command goes on where it was. Needs the extra `train`.
 
     \b
     Example:

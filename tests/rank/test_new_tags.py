@@ -73,7 +73,10 @@ def test_tags_are_drawn_among_those_that_are_neither_rare_nor_common() -> None:
 def labelled(tags: list[tuple[int, ...]]) -> Dataset:
     features = world(len(tags)).features
     return pack(
-        (LabelledVideo(f"v{row}", "file:///x", Words(), None, TagSet(own), Split.TRAIN, row), seen)
+        (
+            LabelledVideo(f"v{row}", "file:///x", Words(), None, TagSet(own), Split.TRAIN, (), row),
+            seen,
+        )
         for row, (own, seen) in enumerate(zip(tags, features, strict=True))
     )
 

@@ -26,7 +26,7 @@ def dataset() -> tuple[Dataset, np.ndarray[tuple[int, ...], np.dtype[np.float32]
         tags = tuple(small.labels[[row]].indices.tolist())
         split = Split.TRAIN if row < 200 else Split.VAL if row < 250 else Split.TEST
         words = Words(" ".join(f"tag{tag}" for tag in tags))
-        video = LabelledVideo(str(row), "file:///x", words, None, TagSet(tags), split, row)
+        video = LabelledVideo(str(row), "file:///x", words, None, TagSet(tags), split, (), row)
         videos.append((video, features))
     packed = pack(videos)
     return packed, small.names

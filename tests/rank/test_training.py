@@ -18,7 +18,7 @@ from encoders.errors import BundleError, CorpusError
 from encoders.features import Features, Modality, State, Words
 from encoders.profile import load_profile
 from rank import edit
-from rank.bundle import EVALUATION, open_bundle
+from rank.bundle import EVALUATION, RECALL, open_bundle
 from rank.fitting import FitPlan
 from rank.gathering import Gathering, without
 from rank.negatives import NegativePlan
@@ -30,6 +30,7 @@ from rank.tagger import Tagger
 from rank.tower import TowerSize
 from rank.training import Plan, Trained, learned_from, train
 from recall.splits import Split
+from recall.storage import load_recaller
 from recall.vocabulary import Tag
 from tests.synthetic import clip
 
@@ -170,8 +171,31 @@ def test_the_ranker_learns_from_as_many_videos_as_it_is_given_recall_from_all(
     assert set(taught.video_ids) < set(videos.video_ids)
     assert len(learned_from(trained.gathered.dataset, trained.recall)) == len(videos)
     library = Tagger.load(some.bundle.folder, Encoders.open(gathering.profile)).recaller
-    assert library.channels.library.video_ids == videos.video_ids
+    assert set(library.channels.library.video_ids) > set(videos.video_ids)
     assert some.evaluation.systems[System.RECALL_RANKING].map > 0.5
+
+
+def test_what_serves_has_learned_from_validation_videos_too(
+    trained: Trained, tagger: Tagger
+) -> None:
+    """What was chosen with their help was chosen by models that they were new to."""
+    dataset = trained.gathered.dataset
+    seen = dataset.of(Split.TRAIN).video_ids
+    validation = dataset.of(Split.VAL).video_ids
+    strangers = load_recaller(trained.recall / RECALL)
+    assert strangers.channels.library.video_ids == seen
+    channels = tagger.recaller.channels
+    assert channels.library.video_ids == (*seen, *validation)
+    for own, other in (
+        (channels.sentence, strangers.channels.sentence),
+        (channels.picture, strangers.channels.picture),
+        (channels.sound, strangers.channels.sound),
+        (channels.words, strangers.channels.words),
+        (channels.fused, strangers.channels.fused),
+    ):
+        assert own is not None
+        assert other is not None
+        assert own.carry == other.carry
 
 
 def test_a_tagged_video_is_attributed(tagger: Tagger, seen: Features) -> None:

@@ -99,6 +99,7 @@ class World:
                 f"u{uploader}",
                 TagSet(tuple(kept or chosen[:1])),
                 split,
+                (f"source-{number // 2}",),
                 number // 2,
             )
             made.append((video, self.features(chosen, random, complete=complete)))

@@ -173,6 +173,16 @@ def test_splits_are_near_80_10_10_and_validation_is_never_empty() -> None:
     assert sorted(few) == [Split.TEST, Split.TRAIN, Split.VAL]
 
 
+def test_what_is_more_than_all_else_is_for_training() -> None:
+    """Wherever its hash would put it."""
+    for name in "abcdefghij":
+        sources = [[name]] * 60 + [[f"{name}{number}"] for number in range(40)]
+        component = components(sources)
+        splits = assign_splits([None] * 100, component, sources)
+        assert set(splits[:60]) == {Split.TRAIN}
+        assert Split.VAL in splits[60:]
+
+
 def test_a_row_without_split_follows_the_one_it_shares_a_source_with() -> None:
     component = components([["a"], ["a"], ["b"], ["b"]])
     given_splits = [Split.TEST, None, Split.VAL, None]

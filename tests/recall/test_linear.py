@@ -120,7 +120,7 @@ def test_what_a_video_lacks_is_zero(trained: Trained) -> None:
 def test_a_fold_s_model_has_not_seen_the_fold(trained: Trained) -> None:
     recall = trained.recall
     for number, recaller in enumerate(recall.out_of_fold):
-        rows = np.flatnonzero(recall.fold != number)
+        rows = recall.strangers.taught(number)
         views = views_of_dataset(recall.videos.take(rows), recaller.channels.dims)
         again = training.train_linear(
             joined(views, recaller.channels.spaces),

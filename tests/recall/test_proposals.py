@@ -14,7 +14,7 @@ from recall.library import Library, carry_over
 from recall.mixing import Curve, Mixer
 from recall.proposals import Proposals, align, greatest
 from recall.ragged import Ragged
-from recall.training import fold_by_component
+from recall.strangers import folds_by_group
 
 TAGS = 7
 LISTS = st.lists(st.lists(st.integers(0, TAGS - 1), max_size=5, unique=True), max_size=8)
@@ -137,7 +137,6 @@ def library(labels: list[list[int]]) -> Library:
         tuple(f"v{i}" for i in range(count)),
         ragged(labels),
         TAGS,
-        np.arange(count, dtype=np.int32),
         np.full(count, -1, dtype=np.int32),
         (),
     )
@@ -196,7 +195,7 @@ def test_with_too_few_true_pairs_a_mixer_stays_as_it_was() -> None:
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=60), st.integers(2, 5))
 def test_a_component_is_never_parted_between_folds(component: list[int], folds: int) -> None:
     numbers = np.asarray(component, dtype=np.int32)
-    fold = fold_by_component(numbers, folds, seed=0)
+    fold = folds_by_group(numbers, folds, seed=0)
     for number in set(component):
         assert len(set(fold[numbers == number].tolist())) == 1
     assert set(fold.tolist()) == set(range(min(folds, len(set(component)))))

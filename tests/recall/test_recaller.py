@@ -58,12 +58,12 @@ def test_a_training_video_never_finds_itself_nor_its_source_mates(trained: Train
     recall = trained.recall
     videos, uploaders = recall.videos, recall.videos.uploader_ids()
     for number, recaller in enumerate(recall.out_of_fold):
-        rows = np.flatnonzero(recall.fold == number)
+        rows = recall.strangers.held(number)
         channels = recaller.channels
         batch = channels.batch(
             [videos.features(row) for row in rows.tolist()],
             [uploaders[row] for row in rows.tolist()],
-            videos.component[rows],
+            recall.strangers.mates(rows),
         )
         for channel in CHANNELS:
             for found, _ in channels.neighbours(batch, channel):
@@ -71,7 +71,8 @@ def test_a_training_video_never_finds_itself_nor_its_source_mates(trained: Train
                 theirs = videos.component[found.numbers]
                 assert not ((theirs == own) & (found.numbers >= 0)).any()
         for row in rows.tolist():
-            history = channels.history.videos_of(uploaders[row], int(videos.component[row]))
+            mates = recall.strangers.mates(np.asarray([row]))
+            history = channels.history.videos_of(uploaders[row], mates[0])
             assert not (videos.component[history] == videos.component[row]).any()
         assert channels.fused is not None
         assert not np.isin(rows, channels.fused.index.rows).any()
@@ -84,10 +85,10 @@ def test_how_common_a_tag_is_says_nothing_of_a_training_videos_own_labels(
     videos = trained.recall.videos
     found = out_of_fold_candidates(trained.recall)
     for number in range(len(trained.recall.out_of_fold)):
-        seen = np.flatnonzero(trained.recall.fold != number)
+        seen = trained.recall.strangers.taught(number)
         counts = np.bincount(videos.labels.take(seen).values, minlength=60)
         shares = np.log((counts + 0.5) / (len(seen) + 1)).astype(np.float32)
-        for row in np.flatnonzero(trained.recall.fold == number).tolist():
+        for row in trained.recall.strangers.held(number).tolist():
             told = found[row].hints[:, HINTS.index(Hint.PRIOR)]
             assert np.array_equal(told, shares[found[row].tags])
 

@@ -64,7 +64,7 @@ def test_without_any_frame_there_is_no_scene() -> None:
 def test_the_searches_of_one_video_count_alike() -> None:
     labels = Ragged.of([np.asarray([tag], dtype=np.int32) for tag in (0, 1)], np.int32)
     nobody = np.full(2, -1, dtype=np.int32)
-    library = Library(("a", "b"), labels, 2, np.arange(2, dtype=np.int32), nobody, ())
+    library = Library(("a", "b"), labels, 2, nobody, ())
     numbers = np.asarray([[0, 0], [1, -1], [1, -1]], dtype=np.int32)
     cosines = np.asarray([[0.9, 0.9], [0.2, -np.inf], [0.5, -np.inf]], dtype=np.float32)
     shares, nearest = carry_over(library, numbers, cosines, 0.1, np.asarray([3, 3, 4]))
