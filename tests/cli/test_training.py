@@ -24,7 +24,7 @@ def corpus_of(folder: Path, sources: list[list[str]]) -> Corpus:
 
 
 def told(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> str:
-    tell_what_is_left_out(corpus, Gathered(pack(World.of(3).videos(5)), ()))
+    tell_what_is_left_out(corpus, Gathered(pack(World.of(60).videos(5)), ()))
     return capsys.readouterr().err
 
 
