@@ -17,17 +17,20 @@ from recall.ragged import Ragged
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 BETWEEN = -1  # the part of a video whose sources lie in several parts
 _SMALL = 50  # videos that may always be held out together
+_DENSE = 10  # a part has to have a tenth of what it would have if nothing joined it to others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strangers:
     """N labelled videos.
 
-    ``sources`` ragged int32: numbers of what each is made of; ``holders``: the videos with each.
-    ``fold`` int32 [N]: where a video is held out; BETWEEN, if that can't be.
+    ``sources`` ragged int32: numbers of what each is made of, without what can't be held out;
+    ``holders``: the videos with each. ``fold`` int32 [N]: where a video is held out; BETWEEN, if
+    that can't be.
     """
 
     sources: Ragged[np.int32]
@@ -37,8 +40,7 @@ class Strangers:
     @classmethod
     def of(cls, component: I32, sources: Ragged[np.int32], folds: int, seed: int) -> Strangers:
         """``component`` int32 [N]: of videos that hang together by their sources."""
-        kept = _without_common(sources, _most(len(sources), folds))
-        part = parts_of(component, sources, folds)
+        part, kept = parted(component, sources, folds)
         fold = np.full(len(part), BETWEEN, dtype=np.int32)
         fold[part != BETWEEN] = folds_by_group(part[part != BETWEEN], folds, seed)
         return cls(kept, kept.transposed(int(kept.values.max(initial=-1)) + 1), fold)
@@ -76,30 +78,35 @@ class Strangers:
         return Ragged((pairs % count).astype(np.int32), starts.astype(np.int64))
 
 
-def parts_of(component: I32, sources: Ragged[np.int32], folds: int) -> I32:
-    """int32 [N]: videos of different parts share no source; BETWEEN for those that join parts.
+def parted(component: I32, sources: Ragged[np.int32], folds: int) -> tuple[I32, Ragged[np.int32]]:
+    """Parts whose videos share no source, int32 [N]; BETWEEN for those that join parts.
 
     A part is a component, unless that is too large for one of ``folds`` folds of equal size: then
     its sources are dealt out to as many parts as there are folds, and the videos whose sources
-    went to several are in none. A source that more videos have than a fold holds can't be held out
-    and doesn't count.
+    went to several are in none. Also the sources that count: not one that more videos have than a
+    fold holds, which can't be held out; and none of videos that hang together so densely that a
+    part would have next to none of them. Of these each is a part of its own.
     """
     names, place = np.unique(component, return_inverse=True)
     part: I32 = place.astype(np.int32)
-    most = _most(len(part), folds)
+    most = max(len(part) // max(folds, 1), _SMALL)
     kept = _without_common(sources, most)
     fresh = len(names)
     for number in np.flatnonzero(np.bincount(part, minlength=1) > most).tolist():
         rows = np.flatnonzero(part == number)
         own = _dealt(kept.take(rows), folds)
+        whole = np.bincount(own[own != BETWEEN], minlength=folds)
+        if whole.min() < len(rows) / (_DENSE * folds):
+            own = np.arange(len(rows), dtype=np.int32)
+            kept = _without(kept, part == number)
         part[rows] = np.where(own == BETWEEN, BETWEEN, fresh + own)
-        fresh += int(own.max(initial=0)) + 1
-    return part
+        fresh += int(own.max()) + 1
+    return part, kept
 
 
 def groups_of(component: I32, sources: Ragged[np.int32], folds: int) -> I64:
-    """int64 [N]: as :func:`parts_of`, each video between parts a group of its own."""
-    group = parts_of(component, sources, folds).astype(np.int64)
+    """int64 [N]: as :func:`parted`, each video between parts a group of its own."""
+    group = parted(component, sources, folds)[0].astype(np.int64)
     between = np.flatnonzero(group == BETWEEN)
     group[between] = group.max(initial=0) + 1 + np.arange(len(between))
     return group
@@ -120,15 +127,18 @@ def folds_by_group(group: npt.NDArray[np.integer], folds: int, seed: int) -> I32
     return fold
 
 
-def _most(videos: int, folds: int) -> int:
-    """How many may be held out together."""
-    return max(videos // max(folds, 1), _SMALL)
-
-
 def _without_common(sources: Ragged[np.int32], most: int) -> Ragged[np.int32]:
     """The same lists without the sources that more than ``most`` of the videos have."""
     counts = np.bincount(sources.values, minlength=1)
-    kept = counts[sources.values] <= most
+    return _only(sources, counts[sources.values] <= most)
+
+
+def _without(sources: Ragged[np.int32], videos: Mask) -> Ragged[np.int32]:
+    """The same lists, those of ``videos`` bool [N] empty."""
+    return _only(sources, np.repeat(~videos, sources.lengths))
+
+
+def _only(sources: Ragged[np.int32], kept: Mask) -> Ragged[np.int32]:
     starts = np.concatenate([[0], np.cumsum(kept)])[sources.starts].astype(np.int64)
     return Ragged(sources.values[kept], starts)
 

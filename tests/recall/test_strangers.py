@@ -82,6 +82,14 @@ def test_material_that_nearly_all_share_parts_nobody() -> None:
     assert found.mates(np.asarray([4]))[0].tolist() == [3, 4, 5]
 
 
+def test_what_hangs_together_too_densely_is_held_out_video_by_video() -> None:
+    random = np.random.default_rng(2)
+    made_of = [random.choice(60, 8, replace=False).tolist() for _ in range(300)]
+    found = strangers(made_of)
+    assert np.bincount(found.fold).tolist() == [100, 100, 100]
+    assert found.mates(np.asarray([7]))[0].tolist() == [7]
+
+
 def test_a_group_for_each_video_between_parts() -> None:
     made_of = joined_up(np.random.default_rng(1), 600, 60)
     groups = groups_of(component_of(made_of), ragged(made_of), FOLDS)
