@@ -89,31 +89,31 @@ def train_ranker(
 
     ``candidates`` and ``fold`` belong to ``videos``, row by row.
     """
-    course = _Course.of(videos, parts, plan, seed, progress)
+    material = _Material.of(videos, parts, plan, seed, progress)
     logits: list[F32] = [np.zeros(0, np.float32) for _ in candidates]
     folds = np.unique(fold).tolist()
     for number in folds:
         held = np.flatnonzero(fold == number).astype(np.int64)
-        rest = course.everything[fold != number] if len(folds) > 1 else course.everything[:0]
-        towers = course.trained(rest, f"ranker without fold {number + 1} of {len(folds)}")
-        vectors = as_arrays(video_vectors(towers, course.prepared))
+        rest = material.everything[fold != number] if len(folds) > 1 else material.everything[:0]
+        towers = material.towers(rest, f"ranker without fold {number + 1} of {len(folds)}")
+        vectors = as_arrays(video_vectors(towers, material.prepared))
         tags, evidence = tag_vectors(towers).numpy(), towers.evidence()
         for row in held.tolist():
             own = VideoVectors(*(part[row] for part in vectors))
             logits[row] = evidence.logits(own, tags[candidates[row].tags])
-    return TrainedRanker(course.trained(course.everything, "ranker"), logits)
+    return TrainedRanker(material.towers(material.everything, "ranker"), logits)
 
 
 def train_towers(
     videos: Dataset, parts: RankerParts, plan: RankerPlan, *, seed: int, progress: Progress
 ) -> Towers:
     """Train on all of ``videos``."""
-    course = _Course.of(videos, parts, plan, seed, progress)
-    return course.trained(course.everything, "ranker as it serves")
+    material = _Material.of(videos, parts, plan, seed, progress)
+    return material.towers(material.everything, "ranker as it serves")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Course:
+class _Material:
     """Towers trained on some of the same videos, from the same beginning."""
 
     prepared: Prepared
@@ -126,7 +126,7 @@ class _Course:
     @classmethod
     def of(
         cls, videos: Dataset, parts: RankerParts, plan: RankerPlan, seed: int, progress: Progress
-    ) -> _Course:
+    ) -> _Material:
         prepared = prepare(
             list(videos.each()), parts.shape, plan.size, parts.word_embeddings, seed=seed
         )
@@ -136,7 +136,7 @@ class _Course:
     def everything(self) -> I64:
         return np.arange(self.labels.shape[0], dtype=np.int64)
 
-    def trained(self, rows: I64, stage: str) -> Towers:
+    def towers(self, rows: I64, stage: str) -> Towers:
         torch.manual_seed(self.seed)
         parts, plan = self.parts, self.plan
         towers = new_towers(self.prepared, parts.shape, plan.size, parts.bert, parts.names)
