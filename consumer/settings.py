@@ -111,7 +111,8 @@ class Settings(BaseSettings):
     encoder_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Micro-batches encoded and ranked side by side; at most the cores.",
+        description="Micro-batches encoded and ranked side by side, and the channels of one; at "
+        "most the cores.",
     )
     batch_videos: int = Field(8, ge=1, description="Most videos in a micro-batch.")
     batch_seconds: float = Field(0.02, ge=0, description="How long a micro-batch waits to fill.")

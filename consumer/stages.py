@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from consumer.pipeline import Fetched, Stages
@@ -117,9 +118,12 @@ def open_stages(settings: Settings) -> Iterator[Stages]:
         manifest.profile_digest,
         words=settings.words,
     )
-    with open_reader(profile, settings.limits, settings.decoders) as reader:
+    with (
+        open_reader(profile, settings.limits, settings.decoders) as reader,
+        ThreadPoolExecutor(settings.encoder_threads, "channel") as pool,
+    ):
         encoders = Encoders.open(profile, threads=1, weights_dir=settings.weights)
-        tagger = Tagger.load(settings.bundle, encoders)
+        tagger = Tagger.load(settings.bundle, encoders, pool=pool)
         store = None
         if settings.features is not None:
             store = FeatureStore.open(settings.features, profile)

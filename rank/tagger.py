@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,15 @@ class Tagger:
     operating: Operating
 
     @classmethod
-    def load(cls, folder: Path, encoders: Encoders, *, threads: int = 1) -> Tagger:
-        """Verify and load a bundle.
+    def load(
+        cls,
+        folder: Path,
+        encoders: Encoders,
+        *,
+        threads: int = 1,
+        pool: Executor | None = None,
+    ) -> Tagger:
+        """Verify and load a bundle; ``pool``: where channels are searched side by side.
 
         Raises BundleError where it is damaged, or was trained on another profile's features.
         """
@@ -75,7 +83,7 @@ class Tagger:
             )
         return cls(
             bundle,
-            load_recaller(bundle.recall, threads),
+            replace(load_recaller(bundle.recall, threads), pool=pool),
             Ranker.load(bundle.ranker, encoders.word_embeddings, threads=threads),
             Combiner.load(bundle.last),
             Operating.load(bundle.last),

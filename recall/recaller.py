@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,13 @@ _SHOWN_NEIGHBOURS = 5
 _AT_ONCE = 256
 _AT_ONCE_LARGE = 32
 _LARGE = 20_000
+_DEAREST_FIRST = (
+    Channel.CLASSIFIER,
+    Channel.TEXT,
+    Channel.MULTIMODAL,
+    Channel.VISUAL,
+    Channel.AUDIO,
+)
 
 
 def most_candidates(vocabulary_size: int) -> int:
@@ -55,13 +64,15 @@ class Recaller:
     """Five channels and the merge. Immutable: a change gives a new one, to be swapped in whole.
 
     ``mixers``: how each channel's columns become one score. ``merge``: how the channels' scores and
-    the hints become one order.
+    the hints become one order. ``pool``: where channels are searched side by side; without one,
+    one after another.
     """
 
     vocabulary: Vocabulary
     channels: Channels
     mixers: dict[Channel, Mixer]
     merge: Mixer
+    pool: Executor | None = None
 
     def candidates(
         self,
@@ -92,7 +103,10 @@ class Recaller:
 
     def merged(self, batch: Batch) -> Merged:
         """The union of the channels, in the order of the videos and tags."""
-        proposed = [self.channel(batch, channel) for channel in CHANNELS]
+        run = map if self.pool is None else self.pool.map
+        each = run(partial(self.channel, batch), _DEAREST_FIRST)
+        found = dict(zip(_DEAREST_FIRST, each, strict=True))
+        proposed = [found[channel] for channel in CHANNELS]
         pairs, log_odds = align(proposed, len(self.vocabulary))
         hints = self.channels.hints(batch, pairs, self.mixers[Channel.CLASSIFIER])
         hint_table = np.stack([hints[hint] for hint in HINTS], axis=1)

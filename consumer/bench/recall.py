@@ -7,7 +7,8 @@ import resource
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,31 +62,35 @@ class RecallBench:
 def bench_recall(
     bundle: Path, size: Size, threads: int, seed: int, tell: Callable[[str], None]
 ) -> RecallBench:
-    """Enlarge the bundle's recaller and search it, one video at a time and in batches of eight."""
+    """Enlarge the bundle's recaller and search it, one video at a time and in batches of eight.
+
+    Channels, and the raw searches beside them, run side by side on so many ``threads``.
+    """
     faiss.omp_set_num_threads(os.cpu_count() or 1)  # to build with
-    small = load_recaller(open_bundle(bundle).recall, threads)
+    small = load_recaller(open_bundle(bundle).recall)
     videos = videos_like(small, VIDEOS, np.random.default_rng(seed + 1))
     began = perf_counter()
     enlarged = enlarge(small, size, videos, seed, tell)
     built = perf_counter() - began
-    faiss.omp_set_num_threads(threads)
+    faiss.omp_set_num_threads(1)
     tell("searches")
     large = enlarged.recaller
     indexes = indexes_of(large.channels)
     rows = []
-    for together in (1, 8):
-        batches = [videos[i : i + together] for i in range(0, VIDEOS, together)]
-        queries = [queries_of(large.channels, batch) for batch in batches]
-        rows.append(
-            side_by_side(
-                f"five channels, {together} at a time",
-                partial(_recall, large, batches),
-                "FAISS, the same vectors",
-                partial(_search, indexes, queries),
-                rounds=len(batches),
-                per=together,
+    with ThreadPoolExecutor(threads) as pool:
+        for together in (1, 8):
+            batches = [videos[i : i + together] for i in range(0, VIDEOS, together)]
+            queries = [queries_of(large.channels, batch) for batch in batches]
+            rows.append(
+                side_by_side(
+                    f"five channels, {together} at a time",
+                    partial(_recall, replace(large, pool=pool), batches),
+                    "FAISS, the same vectors",
+                    partial(_search, indexes, queries, pool),
+                    rounds=len(batches),
+                    per=together,
+                )
             )
-        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return RecallBench(
         rows,
@@ -113,9 +118,13 @@ def _recall(large: Recaller, batches: Sequence[Sequence[Features]], number: int)
 
 
 def _search(
-    indexes: Mapping[str, VectorIndex], queries: Sequence[Mapping[str, F32]], number: int
+    indexes: Mapping[str, VectorIndex],
+    queries: Sequence[Mapping[str, F32]],
+    pool: Executor,
+    number: int,
 ) -> object:
-    return [index.main.search(queries[number][name], 100) for name, index in indexes.items()]
+    own = queries[number]
+    return list(pool.map(lambda name: indexes[name].main.search(own[name], 100), indexes))
 
 
 def _by_channel(large: Recaller, videos: Sequence[Features]) -> dict[str, float]:

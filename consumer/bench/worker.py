@@ -122,10 +122,15 @@ def bench_replay(
     chosen = list(islice(cycle(samples), uploads))
     sent = _uploads(chosen)
     broker = replace(broker, settings={**broker.settings, "FEATURES": str(store)})
-    with running_worker(broker, bundle, _folders(chosen), log) as worker:
+    with (
+        running_worker(broker, bundle, _folders(chosen), log) as worker,
+        ThreadPoolExecutor(cores) as channels,
+    ):
         through = Through(broker, worker, Results(broker))
         through.fresh(sent)
-        tagger, known = _stored(bundle, chosen, store)
+        known = _stored(bundle, chosen, store)
+        profile = load_profile(open_bundle(bundle).manifest.profile)
+        tagger = Tagger.load(bundle, Encoders.open(profile), pool=channels)
         uploaders: Sequence[str | None] = [s.fields.get("uploader_id") for s in chosen]
         batches = _batches(uploads)
 
@@ -168,8 +173,8 @@ def _words(sample: Sample) -> Words:
     return Words(fields.get("title", ""), fields.get("description", ""), fields.get("language"))
 
 
-def _stored(bundle: Path, chosen: Sequence[Sample], store: Path) -> tuple[Tagger, list[Features]]:
-    """A tagger, and the features that ``store`` has of the samples."""
+def _stored(bundle: Path, chosen: Sequence[Sample], store: Path) -> list[Features]:
+    """The features that ``store`` has of the samples."""
     settings = load_settings(
         bundle=bundle,
         features=store,
@@ -178,25 +183,25 @@ def _stored(bundle: Path, chosen: Sequence[Sample], store: Path) -> tuple[Tagger
         allowed_paths=[str(folder) for folder in _folders(chosen)],
     )
     with open_stages(settings) as stages:
-        known = [
+        return [
             features
             for sample in chosen
             for features in stages.encoder.encode(
                 [stages.reader.read(sample.path.as_uri(), _words(sample))]
             )
         ]
-        if not isinstance(stages.tagger, Tagger):
-            raise TypeError("the stages of a bundle have a tagger of another kind")
-        return stages.tagger, known
 
 
 def _alone(bundle: Path, chosen: Sequence[Sample], cores: int) -> float:
     """Seconds for the same videos without Kafka: ``cores`` threads, each a batch at a time."""
     profile = load_profile(open_bundle(bundle).manifest.profile)
     access = Access(schemes=frozenset({"file"}), paths=_folders(chosen))
-    with MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=cores) as reader:
+    with (
+        MediaReader(Limits(), profile.frame_spec, profile.sound_spec, children=cores) as reader,
+        ThreadPoolExecutor(cores) as channels,
+    ):
         encoders = Encoders.open(profile)
-        tagger = Tagger.load(bundle, encoders)
+        tagger = Tagger.load(bundle, encoders, pool=channels)
 
         def work(batch: Sequence[Sample]) -> None:
             items = [

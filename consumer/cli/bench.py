@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from consumer.cli.cores import threads_a_call
+from consumer.cli.cores import one_thread_a_call
 from consumer.cli.style import (
     NEW,
     bootstrap_option,
@@ -65,7 +65,13 @@ def encoders(profile: str, threads: int, json_file: Path | None) -> None:
 @bundle_option
 @click.option("--videos", type=click.IntRange(1000), default=100_000, show_default=True)
 @click.option("--tags", type=click.IntRange(100), default=30_000, show_default=True)
-@threads_option
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Channels searched side by side, as a worker does it on so many cores.",
+)
 @seed_option
 @json_option
 def recall(
@@ -79,7 +85,7 @@ def recall(
     Example:
       reeltag bench recall --bundle deploy/starter --videos 1000000 --tags 300000
     """
-    threads_a_call(threads)
+    one_thread_a_call()
     from consumer.bench.enlarged import Size
     from consumer.bench.recall import bench_recall, to_json
 
@@ -178,7 +184,7 @@ def worker(
     Example:
       reeltag bench worker --bundle deploy/starter --bootstrap localhost:9092
     """
-    threads_a_call()
+    one_thread_a_call()
     from tempfile import TemporaryDirectory
 
     from consumer.bench.worker import bench_replay, bench_worker

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from consumer.cli.cores import threads_a_call
+from consumer.cli.cores import one_thread_a_call
 from consumer.cli.style import FOLDER, NEW, bootstrap_option, samples_option
 
 
@@ -43,7 +43,7 @@ def demo(
     Example:
       reeltag demo --keep-running
     """
-    threads_a_call()
+    one_thread_a_call()
     from consumer.demo.show import show_demo
 
     as_planned = show_demo(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from consumer.cli.cores import threads_a_call
+from consumer.cli.cores import one_thread_a_call
 from consumer.cli.style import FILE, FOLDER, config_option
 
 
@@ -26,7 +26,7 @@ def run(bundle: Path | None, config: Path | None) -> None:
     from consumer.signals import EndSignals
 
     signals = EndSignals()  # before the slow imports
-    threads_a_call()
+    one_thread_a_call()
     from consumer.settings import load_settings
     from consumer.worker import run as run_worker
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_silence_gives_its_reason(trained: Trained) -> None:
     (found,) = recaller.candidates([nothing], [None])
     assert set(found.silent) == set(Channel)
     assert len(found.tags) == 0
+
+
+def test_channels_side_by_side_find_what_they_find_in_turn(trained: Trained) -> None:
+    batch = list(trained.dataset.of(Split.TEST).each())[:12]
+    in_turn = trained.recall.recaller.candidates(batch, [None] * len(batch))
+    with ThreadPoolExecutor(2) as pool:
+        recaller = replace(trained.recall.recaller, pool=pool)
+        together = recaller.candidates(batch, [None] * len(batch))
+    for one, other in zip(in_turn, together, strict=True):
+        assert one.tags.tolist() == other.tags.tolist()
+        assert np.array_equal(one.scores, other.scores, equal_nan=True)
 
 
 def test_a_videos_candidates_do_not_depend_on_its_batch_mates(trained: Trained) -> None:
