@@ -56,8 +56,7 @@ from recall.dataset import Dataset
 from recall.recaller import Recaller
 from recall.splits import Split
 from recall.storage import load_recaller, save_recaller
-from recall.strangers import BETWEEN
-from recall.training import out_of_fold_candidates, train_again, train_recall
+from recall.training import Report, out_of_fold_candidates, train_again, train_recall
 
 FOLDS = 3
 ROWS = "rows.npy"  # in the stage recall: which training videos those after it learn from
@@ -225,11 +224,11 @@ def _recall(
         names=names,
         seed=seed,
         folds=FOLDS,
-        report=lambda what, share: progress(f"recall: {what}", round(share * 1000), 1000),
+        report=_shares("recall", progress),
     )
     save_recaller(trained.recaller, folder / RECALL)
     recaller = load_recaller(folder / RECALL)
-    held_out = np.flatnonzero(trained.strangers.fold != BETWEEN)
+    held_out = trained.strangers.held_out
     rows = held_out[np.sort(np.random.default_rng(seed).permutation(len(held_out))[:ranked])]
     np.save(folder / ROWS, rows)
     candidate_file.save(folder / "train.npz", out_of_fold_candidates(trained, rows))
@@ -254,12 +253,10 @@ def _served(
         dataset,
         int(np.load(recall / EPOCHS)),
         seed=seed,
-        report=lambda what, share: progress(
-            f"recall as it serves: {what}", round(share * 1000), 1000
-        ),
+        report=_shares("recall as it serves", progress),
     )
     save_recaller(served, folder / RECALL)
-    rows = np.concatenate([dataset.rows_of(split) for split in (Split.TRAIN, Split.VAL)])
+    rows = dataset.rows_of(Split.TRAIN, Split.VAL)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:ranked])
     parts = _parts(encoders, served.channels.bridge.vectors)
     towers = train_towers(dataset.take(rows[chosen]), parts, plan, seed=seed, progress=progress)
@@ -330,6 +327,11 @@ def _ranker(
     )
     export(trained.towers, parts.shape, folder / RANKER)
     np.save(folder / "logits.npy", np.concatenate([np.zeros(0, np.float32), *trained.logits]))
+
+
+def _shares(name: str, progress: Progress) -> Report:
+    """Progress of ``name`` by shares of the work."""
+    return lambda what, share: progress(f"{name}: {what}", round(share * 1000), 1000)
 
 
 def _parts(encoders: Encoders, names: F32) -> RankerParts:

@@ -67,9 +67,10 @@ class Dataset:
         mask: Mask = self.states[:, MODALITIES.index(modality)] == STATES.index(State.USED)
         return mask
 
-    def rows_of(self, split: Split) -> I64:
-        """The row numbers of one split."""
-        return np.flatnonzero(self.split == SPLITS.index(split)).astype(np.int64)
+    def rows_of(self, *splits: Split) -> I64:
+        """The row numbers of these splits."""
+        numbers = [SPLITS.index(split) for split in splits]
+        return np.flatnonzero(np.isin(self.split, numbers)).astype(np.int64)
 
     def take(self, rows: Sequence[int] | I64) -> Dataset:
         """The videos at ``rows``, in that order, and their uploaders alone.
@@ -99,9 +100,9 @@ class Dataset:
             split=self.split[at],
         )
 
-    def of(self, split: Split) -> Dataset:
-        """The videos of one split."""
-        return self.take(self.rows_of(split))
+    def of(self, *splits: Split) -> Dataset:
+        """The videos of these splits."""
+        return self.take(self.rows_of(*splits))
 
     def uploader_ids(self) -> tuple[str | None, ...]:
         """Each video's uploader, or None."""

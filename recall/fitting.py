@@ -128,9 +128,8 @@ def fit_mixers(
     batches = [
         (
             channels,
-            replace(
-                _batch(channels, videos, strangers, rows), word_scores=None
-            ),  # one number a tag: large
+            # Without the scores by words: one number a tag is too much to keep.
+            replace(_batch(channels, videos, strangers, rows), word_scores=None),
             _true_pairs(videos, rows, len(channels.prior)),
         )
         for number, channels in enumerate(parts)

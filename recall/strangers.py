@@ -54,6 +54,11 @@ class Strangers:
         return np.flatnonzero(self.fold == number)
 
     @property
+    def held_out(self) -> I64:
+        """The videos that some fold holds out."""
+        return np.flatnonzero(self.fold != BETWEEN)
+
+    @property
     def folds(self) -> int:
         """How many folds there are."""
         return int(self.fold.max(initial=BETWEEN)) + 1
@@ -61,7 +66,6 @@ class Strangers:
     def taught(self, number: int) -> I64:
         """The videos that share nothing with those that a fold holds out."""
         shut = np.zeros(len(self.fold), dtype=bool)
-        shut[self.held(number)] = True
         shut[self.mates(self.held(number)).values] = True
         return np.flatnonzero(~shut)
 

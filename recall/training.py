@@ -20,7 +20,7 @@ from recall.network_training import Examples, Recipe, train_network
 from recall.ragged import Ragged
 from recall.recaller import Recaller, untrained_merge
 from recall.splits import Split
-from recall.strangers import BETWEEN, Strangers
+from recall.strangers import Strangers
 from recall.untrained import (
     VIDEOS_TO_SEARCH_FOR,
     Lasting,
@@ -30,12 +30,7 @@ from recall.untrained import (
     untrained_channels,
     widths,
 )
-from recall.views import (
-    Spaces,
-    Views,
-    by_parts,
-    views_of_dataset,
-)
+from recall.views import Spaces, Views, by_parts, views_of_dataset
 from recall.vocabulary import Vocabulary
 from recall.word_training import train_words
 
@@ -135,7 +130,7 @@ def train_again(
     many ``epochs`` the network has learned enough (none: there was nothing to train), the mixers.
     """
     chosen = recaller.channels
-    videos = dataset.take(np.concatenate([dataset.rows_of(s) for s in (Split.TRAIN, Split.VAL)]))
+    videos = dataset.of(Split.TRAIN, Split.VAL)
     views = views_of_dataset(videos, chosen.dims)
     seen = scenes_of(views, chosen.spaces.picture)
     channels = untrained_channels(videos, views, seen, Lasting.kept(chosen), seed)
@@ -162,7 +157,7 @@ def out_of_fold_candidates(
     """
     videos, uploaders = trained.videos, trained.videos.uploader_ids()
     strangers = trained.strangers
-    chosen = np.flatnonzero(strangers.fold != BETWEEN) if rows is None else rows
+    chosen = strangers.held_out if rows is None else rows
     found: dict[int, CandidateSet] = {}
     for number, recaller in enumerate(trained.out_of_fold):
         own = chosen[strangers.fold[chosen] == number]
@@ -314,14 +309,5 @@ def _with_one_carry(
 ) -> tuple[Channels, list[Channels]]:
     """How to carry over in the fused space, chosen on the first fold's unseen videos, for all."""
     unseen = strangers.held(0)
-    chosen = tuned(parts[0], videos, strangers, unseen, seed, only=Channel.MULTIMODAL).fused
-    if chosen is None:
-        return final, parts
-
-    def alike(channels: Channels) -> Channels:
-        near = channels.fused
-        return (
-            channels if near is None else replace(channels, fused=replace(near, carry=chosen.carry))
-        )
-
-    return alike(final), [alike(part) for part in parts]
+    like = tuned(parts[0], videos, strangers, unseen, seed, only=Channel.MULTIMODAL)
+    return _carrying(final, like), [_carrying(part, like) for part in parts]
