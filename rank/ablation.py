@@ -51,14 +51,7 @@ class Stage:
 
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     """Candidates of training videos as if never seen, of validation videos and of test videos."""
-    learned = known(
-        ground.dataset,
-        trained.recall,
-        trained.ranker,
-        ground.encoders.word_embeddings,
-        seed=0,
-        most=MOST_ROWS,
-    )
+    learned = known(ground.dataset, trained.stages, seed=0, most=MOST_ROWS)
     features = list(ground.test.each())
     found = tagger.recaller.candidates(features, ground.test.uploader_ids())
     everything = np.arange(len(ground.test), dtype=np.int64)

@@ -7,8 +7,6 @@ is measured. Needs torch and onnx.
 from __future__ import annotations
 
 import json
-import tempfile
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,10 +19,8 @@ from rank.fitting import tag_vectors
 from rank.inputs import Shape, pack
 from rank.ranker import META, NAME_PROJECTION, TAG_VECTORS, TOWER
 from rank.tower import Towers
-from recall.notes import without_notes
+from recall.onnx_export import traced
 from recall.rounding import halved, round_large
-
-OPSET = 17
 
 
 def export(towers: Towers, shape: Shape, folder: Path) -> None:
@@ -48,19 +44,4 @@ def _graph(towers: Towers, shape: Shape) -> onnx.ModelProto:
     made = VideoVectors._fields
     axes = {name: {0: "videos"} for name in (*feed, *made)}
     axes["words"][1] = axes["words_mask"][1] = "tokens"
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        path = Path(scratch) / TOWER
-        # The tracing exporter is marked as old. It is twelve times as fast on these graphs, and
-        # torch is pinned.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            towers.video.eval(),
-            tuple(example.values()),
-            path,
-            dynamo=False,
-            input_names=list(feed),
-            output_names=list(made),
-            dynamic_axes=axes,
-            opset_version=OPSET,
-        )
-        return without_notes(onnx.load(path))
+    return traced(towers.video, example, made, axes)

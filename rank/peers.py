@@ -4,16 +4,17 @@
     neighbours        the tags of the nearest labelled videos, all embeddings in one
     embeddings        one-vs-rest logistic regression on all embeddings
     words             one-vs-rest logistic regression on TF-IDF words
-    mean              the mean of the last two's probabilities
     zero_shot         the similarity of a tag's name to words and picture
     label_trees       napkinXC's label trees on TF-IDF words and principal components together
+    mean              the mean of both regressions' probabilities
 
-Each one's free number (neighbours, ridge) is chosen on the validation split.
+Each one's free number (neighbours, ridge) is chosen on the validation split; what it says of the
+test split it has learned from both splits, as the product has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,18 +31,15 @@ from rank.metrics import Figures, Scored, figures
 from rank.progress import Progress
 from rank.projection import principal
 from rank.threshold import for_tags_per_video
-from rank.tree_peer import installed, tree_scores
+from rank.tree_peer import COSTS, installed, tree_scores
 from recall.dataset import Dataset
 from recall.splits import Split
 
 I32 = npt.NDArray[np.int32]
 
 KEPT = 100
-NEIGHBOURS = (5, 15, 40)
 NARROW = 384  # principal components of the embeddings
 REACH = 4.0  # what their rows are scaled to, so that the weights stay within reach of the steps
-RIDGES = (1e-6, 1e-5, 1e-4)
-STRENGTHS = (5.0, 50.0)  # C of the regressions on words
 STEPS = 300
 A_STEP = 512  # videos
 
@@ -68,55 +66,29 @@ class Compared:
 def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Iterator[Peer]:
     """Train and run the peers in turn. ``names`` float32 [V, Db]: the tags' names as vectors."""
     train, val, test = (dataset.of(split) for split in (Split.TRAIN, Split.VAL, Split.TEST))
-    tags = len(names)
-    labels = _labels(train, tags)
-    wanted = _labels(val, tags)
-    commonest = np.asarray(labels.mean(axis=0)).reshape(1, -1).astype(np.float32)
-    yield Peer("commonest", _repeated(commonest, len(val)), _repeated(commonest, len(test)))
-    progress("peers", 1, 7)
-    embedded = _Embedded.fit(train)
-    x_train, x_val, x_test = embedded(train), embedded(val), embedded(test)
-    yield _best(
-        "neighbours",
-        [
-            (_carried(x_train, labels, x_val, k), _carried(x_train, labels, x_test, k))
-            for k in NEIGHBOURS
-        ],
-        wanted,
+    wanted = _labels(val, len(names))
+    choosing = _Task.of(train, val, names, seed)
+    telling = _Task.of(dataset.of(Split.TRAIN, Split.VAL), test, names, seed)
+    done: dict[str, Peer] = {}
+
+    def told(peer: Peer) -> Peer:
+        done[peer.name] = peer
+        progress("peers", len(done), len(METHODS) + 1)
+        return peer
+
+    for name, (answer, settings) in METHODS.items():
+        if name != "label_trees" or installed():
+            found = {setting: answer(choosing, setting) for setting in settings}
+            best = max(found, key=lambda setting: _right(found[setting], wanted))
+            yield told(Peer(name, found[best], answer(telling, best)))
+    first, second = done["embeddings"], done["words"]
+    yield told(
+        Peer(
+            "mean",
+            np.asarray((first.validation + second.validation) / 2, np.float32),
+            np.asarray((first.test + second.test) / 2, np.float32),
+        )
     )
-    progress("peers", 2, 7)
-    narrow = principal(x_train, min(NARROW, x_train.shape[1]))
-    length = max(1e-6, float(np.sqrt((narrow(x_train) ** 2).sum(1).mean())))
-    p_train, p_val, p_test = (narrow(part) / length for part in (x_train, x_val, x_test))
-    by_embedding = _by_embeddings(p_train, labels, p_val, p_test, wanted, seed)
-    yield by_embedding
-    progress("peers", 3, 7)
-    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=20_000)
-    texts = [[words.text for words in part.words] for part in (train, val, test)]
-    try:
-        w_train = vectorizer.fit_transform(texts[0])
-    except ValueError:  # no video has words
-        w_train = csr_matrix((len(train), 1), dtype=np.float32)
-        w_val, w_test = csr_matrix((len(val), 1)), csr_matrix((len(test), 1))
-    else:
-        w_val, w_test = (vectorizer.transform(text) for text in texts[1:])
-    by_words = _by_words(w_train, labels, w_val, w_test, wanted)
-    yield by_words
-    progress("peers", 4, 7)
-    yield Peer(
-        "mean",
-        np.asarray((by_embedding.validation + by_words.validation) / 2, np.float32),
-        np.asarray((by_embedding.test + by_words.test) / 2, np.float32),
-    )
-    progress("peers", 5, 7)
-    yield Peer("zero_shot", by_name(val, names), by_name(test, names))
-    progress("peers", 6, 7)
-    if installed():
-        parts = ((w_train, p_train), (w_val, p_val), (w_test, p_test))
-        joined = [hstack([words, csr_matrix(rows)], format="csr") for words, rows in parts]
-        scores = tree_scores(joined[0], labels, joined[1], joined[2], seed=seed)
-        yield _best("label_trees", scores, wanted)
-    progress("peers", 7, 7)
 
 
 def compare(peer: Peer, dataset: Dataset, truth: tuple[I32, ...], outside: I64) -> Compared:
@@ -128,6 +100,33 @@ def compare(peer: Peer, dataset: Dataset, truth: tuple[I32, ...], outside: I64) 
     tags, scores = _top(peer.test)
     scored = Scored.of(tags, scores, truth, outside)
     return Compared(peer.name, threshold, figures(scored, threshold), scored)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """Labelled videos to learn from, and others that are asked about, as each method takes them.
+
+    ``near``: standardised embeddings; ``narrow``: their principal components, rows of mean length
+    one; ``words``: TF-IDF. Each of those learned from, then of those asked about.
+    """
+
+    asked: Dataset
+    names: F32
+    labels: csr_matrix
+    near: tuple[F32, F32]
+    narrow: tuple[F32, F32]
+    words: tuple[csr_matrix, csr_matrix]
+    seed: int
+
+    @classmethod
+    def of(cls, known: Dataset, asked: Dataset, names: F32, seed: int) -> _Task:
+        embedded = _Embedded.fit(known)
+        near = embedded(known), embedded(asked)
+        components = principal(near[0], min(NARROW, near[0].shape[1]))
+        length = max(1e-6, float(np.sqrt((components(near[0]) ** 2).sum(1).mean())))
+        narrow = components(near[0]) / length, components(near[1]) / length
+        labels = _labels(known, len(names))
+        return cls(asked, names, labels, near, narrow, _tfidf(known, asked), seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,8 +155,18 @@ def _parts(videos: Dataset) -> tuple[F32, ...]:
     return videos.sentence, videos.frames.means(), videos.audio.means()
 
 
-def _repeated(row: F32, count: int) -> F32:
-    return np.asarray(np.tile(row, (count, 1)), np.float32)
+def _tfidf(known: Dataset, asked: Dataset) -> tuple[csr_matrix, csr_matrix]:
+    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=20_000)
+    try:
+        learned = vectorizer.fit_transform([words.text for words in known.words])
+    except ValueError:  # no video has words
+        return tuple(csr_matrix((len(part), 1), dtype=np.float32) for part in (known, asked))
+    return learned, vectorizer.transform([words.text for words in asked.words])
+
+
+def _commonest(task: _Task, _: float) -> F32:
+    shares = np.asarray(task.labels.mean(axis=0), np.float32).reshape(1, -1)
+    return np.asarray(np.tile(shares, (len(task.asked), 1)))
 
 
 def _labels(videos: Dataset, tags: int) -> csr_matrix:
@@ -166,55 +175,53 @@ def _labels(videos: Dataset, tags: int) -> csr_matrix:
     return csr_matrix((ones, labels.values, labels.starts), shape=(len(videos), tags))
 
 
-def _carried(known: F32, labels: csr_matrix, asked: F32, k: int) -> F32:
+def _neighbours(task: _Task, count: float) -> F32:
     def unit(x: F32) -> F32:
         return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9))
 
+    known, asked = task.near
     similar = unit(asked) @ unit(known).T
-    k = min(k, known.shape[0])
+    k = min(int(count), known.shape[0])
     near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
     weight = np.maximum(np.take_along_axis(similar, near, axis=1), 0)
     weight = weight / np.maximum(weight.sum(1, keepdims=True), 1e-9)
     rows = np.repeat(np.arange(len(asked)), k)
     spread = csr_matrix((weight.ravel(), (rows, near.ravel())), shape=similar.shape)
-    return np.asarray((spread @ labels).toarray(), np.float32)
+    return np.asarray((spread @ task.labels).toarray(), np.float32)
 
 
-def _by_embeddings(
-    train: F32, labels: csr_matrix, val: F32, test: F32, wanted: csr_matrix, seed: int
-) -> Peer:
-    """One logistic regression a tag on the principal components, all tags at once.
-
-    ``train``, ``val``, ``test``: rows whose mean length is one.
-    """
-    found = []
-    for ridge in RIDGES:
-        weights, bias = _fit(train * REACH, labels, ridge, seed)
-        validated, tested = (part * REACH @ weights + bias for part in (val, test))
-        found.append((_chance(validated), _chance(tested)))
-    return _best("embeddings", found, wanted)
+def _by_embeddings(task: _Task, ridge: float) -> F32:
+    """One logistic regression a tag on the principal components, all tags at once."""
+    known, asked = task.narrow
+    weights, bias = _fit(known * REACH, task.labels, ridge, task.seed)
+    return _chance(asked * REACH @ weights + bias)
 
 
-def _by_words(
-    train: csr_matrix, labels: csr_matrix, val: csr_matrix, test: csr_matrix, wanted: csr_matrix
-) -> Peer:
+def _by_words(task: _Task, strength: float) -> F32:
     """One logistic regression a tag on sparse TF-IDF rows."""
-    columns = labels.tocsc()
-    found = []
-    for strength in STRENGTHS:
-        validated = np.zeros((val.shape[0], labels.shape[1]), np.float32)
-        tested = np.zeros((test.shape[0], labels.shape[1]), np.float32)
-        for tag in np.flatnonzero(np.diff(columns.indptr)).tolist():
-            target = columns[:, [tag]].toarray().ravel() > 0
-            if target.all():
-                validated[:, tag] = tested[:, tag] = 1
-                continue
-            model = LogisticRegression(C=strength, solver="liblinear")
-            model.fit(train, target)
-            validated[:, tag] = model.predict_proba(val)[:, 1]
-            tested[:, tag] = model.predict_proba(test)[:, 1]
-        found.append((validated, tested))
-    return _best("words", found, wanted)
+    columns, (known, asked) = task.labels.tocsc(), task.words
+    scores = np.zeros((asked.shape[0], columns.shape[1]), np.float32)
+    for tag in np.flatnonzero(np.diff(columns.indptr)).tolist():
+        target = columns[:, [tag]].toarray().ravel() > 0
+        if target.all():
+            scores[:, tag] = 1
+            continue
+        model = LogisticRegression(C=strength, solver="liblinear")
+        model.fit(known, target)
+        scores[:, tag] = model.predict_proba(asked)[:, 1]
+    return scores
+
+
+def _zero_shot(task: _Task, _: float) -> F32:
+    return by_name(task.asked, task.names)
+
+
+def _label_trees(task: _Task, cost: float) -> F32:
+    known, asked = (
+        hstack([words, csr_matrix(rows)], format="csr")
+        for words, rows in zip(task.words, task.narrow, strict=True)
+    )
+    return tree_scores(known, task.labels, asked, cost=cost, seed=task.seed)
 
 
 def _fit(x: F32, labels: csr_matrix, ridge: float, seed: int) -> tuple[F32, F32]:
@@ -254,20 +261,14 @@ def by_name(videos: Dataset, names: F32) -> F32:
     return np.asarray(np.maximum.reduce(parts), np.float32)
 
 
-def _best(name: str, found: list[tuple[F32, F32]], wanted: csr_matrix) -> Peer:
-    """The setting whose 3.12 tags a video are most often right on validation."""
-
-    def right(scores: F32) -> float:
-        tags, kept = _top(scores)
-        threshold = for_tags_per_video(np.concatenate([np.zeros(0), *kept]), len(scores))
-        hits = [
-            np.isin(t[s >= threshold], wanted[row].indices).sum()
-            for row, (t, s) in enumerate(zip(tags, kept, strict=True))
-        ]
-        return float(np.sum(hits))
-
-    validation, test = max(found, key=lambda pair: right(pair[0]))
-    return Peer(name, validation, test)
+def _right(scores: F32, wanted: csr_matrix) -> int:
+    """How many of the best 3.12 tags a video are labels."""
+    tags, kept = _top(scores)
+    threshold = for_tags_per_video(np.concatenate([np.zeros(0), *kept]), len(scores))
+    return sum(
+        int(np.isin(t[s >= threshold], wanted[row].indices).sum())
+        for row, (t, s) in enumerate(zip(tags, kept, strict=True))
+    )
 
 
 def _top(scores: F32) -> tuple[list[I32], list[npt.NDArray[np.float64]]]:
@@ -275,3 +276,14 @@ def _top(scores: F32) -> tuple[list[I32], list[npt.NDArray[np.float64]]]:
     best = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
     values = np.take_along_axis(scores, best, axis=1).astype(np.float64)
     return list(best.astype(np.int32)), list(values)
+
+
+METHODS: Mapping[str, tuple[Callable[[_Task, float], F32], tuple[float, ...]]] = {
+    "commonest": (_commonest, (0.0,)),
+    "neighbours": (_neighbours, (5, 15, 40)),
+    "embeddings": (_by_embeddings, (1e-6, 1e-5, 1e-4)),
+    "words": (_by_words, (5.0, 50.0)),
+    "zero_shot": (_zero_shot, (0.0,)),
+    "label_trees": (_label_trees, COSTS),
+}
+"""By name, and the settings to choose from: how many neighbours, ridge, C of the regressions."""

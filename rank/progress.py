@@ -15,3 +15,8 @@ def quiet(stage: str, done: int, total: int) -> None:
 def named(name: str, progress: Progress) -> Progress:
     """The same, with a name before each stage's."""
     return lambda stage, done, total: progress(f"{name}: {stage}", done, total)
+
+
+def shares(name: str, progress: Progress) -> Callable[[str, float], None]:
+    """Progress of ``name`` by shares of the work."""
+    return lambda what, share: progress(f"{name}: {what}", round(share * 1000), 1000)

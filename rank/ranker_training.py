@@ -10,8 +10,10 @@ import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
 
+from encoders.encoder import Encoders
 from encoders.features import F32, I64
 from encoders.profile import Profile
+from encoders.small_bert import initial_layers
 from rank.evidence import VideoVectors
 from rank.fitting import (
     FitPlan,
@@ -50,6 +52,12 @@ class RankerParts:
     bert: dict[str, F32]
     names: F32
     word_embeddings: F32
+
+    @classmethod
+    def of(cls, encoders: Encoders, names: F32) -> RankerParts:
+        """With what a profile's encoders bring; ``names`` float32 [V, Db] of the tags."""
+        words, profile = encoders.word_embeddings, encoders.profile
+        return cls(shape_of(profile, words.shape[1]), initial_layers(profile), names, words)
 
 
 def shape_of(profile: Profile, word: int) -> Shape:

@@ -19,9 +19,12 @@ import numpy.typing as npt
 from encoders.features import Features
 from rank.calibration import sigmoid
 from rank.progress import Progress
+from rank.ranker import Ranker
 from rank.tagger import Tagger
 from recall.candidates import Channel
 from recall.dataset import Dataset
+from recall.recaller import Recaller
+from recall.vocabulary import Vocabulary
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -52,16 +55,26 @@ Answer = Callable[[Sequence[Features], Sequence[str | None]], tuple[list[I32], l
 
 def answer_of(tagger: Tagger, system: System) -> Answer:
     """How one system scores a batch."""
+    if system is System.RECALL_RANKING:
+        return lambda batch, uploaders: _tagged(tagger, batch, uploaders)
+    return answer_alone(system, tagger.recaller, tagger.ranker)
+
+
+def answer_alone(system: System, recaller: Recaller, ranker: Ranker) -> Answer:
+    """How recall's classifier or the ranker scores a batch without the other."""
     if system is System.CLASSIFICATION:
-        return lambda batch, uploaders: _classified(tagger, batch, uploaders)
-    if system is System.FULL_RANKING:
-        return lambda batch, _: _ranked(tagger, batch)
-    return lambda batch, uploaders: _tagged(tagger, batch, uploaders)
+        return lambda batch, uploaders: _classified(recaller, batch, uploaders)
+    return lambda batch, _: _ranked(ranker, recaller.vocabulary, batch)
 
 
 def run(tagger: Tagger, system: System, videos: Dataset, progress: Progress) -> Ranked:
     """One system over all videos of a dataset."""
-    answer, uploaders = answer_of(tagger, system), videos.uploader_ids()
+    return answered(answer_of(tagger, system), videos, system.value, progress)
+
+
+def answered(answer: Answer, videos: Dataset, name: str, progress: Progress) -> Ranked:
+    """All videos of a dataset as ``answer`` scores them."""
+    uploaders = videos.uploader_ids()
     tags: list[I32] = []
     scores: list[F64] = []
     for start in range(0, len(videos), AT_ONCE):
@@ -70,7 +83,7 @@ def run(tagger: Tagger, system: System, videos: Dataset, progress: Progress) -> 
         found, scored = answer(batch, uploaders[start:end])
         tags += found
         scores += scored
-        progress(system.value, end, len(videos))
+        progress(name, end, len(videos))
     return Ranked(tags, scores)
 
 
@@ -91,9 +104,8 @@ def milliseconds_per_video(tagger: Tagger, system: System, videos: Dataset) -> f
 
 
 def _classified(
-    tagger: Tagger, batch: Sequence[Features], uploaders: Sequence[str | None]
+    recaller: Recaller, batch: Sequence[Features], uploaders: Sequence[str | None]
 ) -> tuple[list[I32], list[F64]]:
-    recaller = tagger.recaller
     ready = recaller.channels.batch(batch, uploaders)
     pairs = recaller.channel(ready, Channel.CLASSIFIER)
     order = np.argsort(pairs.video, kind="stable")
@@ -103,8 +115,10 @@ def _classified(
     return [pairs.tag[rows] for rows in each], [scores[rows] for rows in each]
 
 
-def _ranked(tagger: Tagger, batch: Sequence[Features]) -> tuple[list[I32], list[F64]]:
-    ranker, redirects = tagger.ranker, tagger.vocabulary.redirects
+def _ranked(
+    ranker: Ranker, vocabulary: Vocabulary, batch: Sequence[Features]
+) -> tuple[list[I32], list[F64]]:
+    redirects = vocabulary.redirects
     open_tags = np.flatnonzero(redirects == np.arange(len(redirects))).astype(np.int32)
     logits = ranker.all_logits(batch)[:, open_tags]
     kept = min(KEPT, len(open_tags))

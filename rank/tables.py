@@ -24,7 +24,6 @@ import numpy as np
 
 from encoders.encoder import Encoders
 from encoders.profile import load_profile
-from encoders.small_bert import initial_layers
 from encoders.weights import default_weights_dir
 from rank import ablation, cost, coverage, examples, new_tags, peers, ranker_table, tables_page
 from rank.bootstrap import Bootstrap
@@ -45,7 +44,7 @@ from rank.operating import VALIDATION, Validation
 from rank.points import reached
 from rank.progress import Progress, named, quiet
 from rank.ranker_table import NEGATIVES, Arena, FalseNegatives
-from rank.ranker_training import RankerParts, RankerPlan, shape_of
+from rank.ranker_training import RankerParts, RankerPlan
 from rank.stages import Stages, file_digest
 from rank.systems import System
 from rank.tagger import Tagger
@@ -56,7 +55,7 @@ from recall.splits import Split
 
 TABLES = "tables.json"
 PAGE = "report.html"
-FINDINGS_VERSION = 3  # raise when an experiment changes
+FINDINGS_VERSION = 4  # raise when an experiment changes
 SHORT = RankerPlan(fit=FitPlan(epochs=5, bert_epochs=1, fewest_steps=100))
 """The budget of every comparison; only the product's own seeds are trained longer."""
 FEATURES_A_MINUTE = 300  # videos decoded and encoded
@@ -233,14 +232,8 @@ class Experiments:
 
     def arena(self) -> Arena:
         """Where rankers are trained alone, over the first seed's candidates."""
-        ground, profile = self.ground, self.ground.gathering.profile
-        words = ground.encoders.word_embeddings
-        parts = RankerParts(
-            shape_of(profile, words.shape[1]),
-            initial_layers(profile),
-            self.tagger.recaller.channels.bridge.vectors,
-            words,
-        )
+        ground = self.ground
+        parts = RankerParts.of(ground.encoders, self.tagger.recaller.channels.bridge.vectors)
         candidates = candidates_of(self.tagger.recaller, ground.test)
         true, short = ground.true, ground.plan.ranker
         return Arena.of(ground.dataset, parts, short, candidates, true.tags, true.outside)

@@ -239,9 +239,8 @@ def peers_section(tables: Tables) -> Iterator[str]:
     yield report.table(
         PEERS_HEAD,
         rows,
-        caption="Same features, same splits, exactly 3.12 tags a video; what a method leaves to "
-        "choose was chosen on validation. The product, as it serves, has learned from validation "
-        "videos too, once everything was chosen; a simpler method has not.",
+        caption="Same features, same splits, exactly 3.12 tags a video. What a method leaves to "
+        "choose was chosen on validation; then each, as the product, has learned from both splits.",
         ours=0,
     )
     if not installed():

@@ -3,9 +3,9 @@
 features    every video decoded and encoded (kept by the feature store)
 recall      channels and merge; each training video's candidates, as if it had never been seen
 ranker      the towers; each training video's logits by towers that never saw its fold
+served      recall and ranker once more, from validation videos, too; each of these videos'
+            candidates and logits by models that have learned from all but its half of them
 last        combiner, calibration, operating point, thresholds
-served      recall and ranker once more, from validation videos, too: what was chosen with them as
-            strangers stands
 evaluation  on the test split
 """
 
@@ -22,9 +22,7 @@ import torch
 
 from encoders.encoder import Encoders
 from encoders.errors import CorpusError
-from encoders.features import F32
-from encoders.small_bert import initial_layers
-from rank import candidate_file, last_training, systems
+from rank import candidate_file, last_training
 from rank.bundle import (
     EVALUATION,
     LAST,
@@ -42,26 +40,24 @@ from rank.evaluation import Evaluation, Truth, evaluate
 from rank.export import export
 from rank.gathering import Gathered, Gathering
 from rank.last_training import Known, known_of
-from rank.operating import VALIDATION, Operating
-from rank.progress import Progress
-from rank.ranker import Ranker
-from rank.ranker_training import RankerParts, RankerPlan, shape_of, train_ranker, train_towers
+from rank.operating import VALIDATION
+from rank.progress import Progress, shares
+from rank.ranker_training import RankerParts, RankerPlan, train_ranker
+from rank.served_training import EPOCHS, Judged, Serving, apart
 from rank.stages import Stages, file_digest
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.threshold import for_tags_per_video
 from recall.candidates import CandidateSet
 from recall.corpus import Corpus, TagSet, read_corpus
 from recall.dataset import Dataset
 from recall.recaller import Recaller
 from recall.splits import Split
 from recall.storage import load_recaller, save_recaller
-from recall.training import Report, out_of_fold_candidates, train_again, train_recall
+from recall.training import out_of_fold_candidates, train_recall
 
-FOLDS = 3
+FOLDS = 5
 ROWS = "rows.npy"  # in the stage recall: which training videos those after it learn from
-EPOCHS = "epochs.npy"  # there, too: after how many the network had learned enough
-STAGES_VERSION = 11  # raise when a stage's files change
+STAGES_VERSION = 12  # raise when a stage's files change
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +75,31 @@ class Plan:
     threads: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The folders of the stages before the last.
+
+    The models in ``recall`` and ``ranker`` have learned from the training split alone; those in
+    ``served``, from the validation split, too.
+    """
+
+    recall: Path
+    ranker: Path
+    served: Path
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     """A new bundle, what was read for it, and what it reached.
 
-    ``recall`` and ``ranker``: the folders of these stages, with what the last one learned from, by
-    models that validation videos are new to; the bundle's have learned from them since.
+    ``stages``: with what the last one learned from.
     """
 
     bundle: Bundle
     corpus: Corpus
     gathered: Gathered
     evaluation: Evaluation
-    recall: Path
-    ranker: Path
+    stages: Made
 
 
 def train(
@@ -142,29 +149,17 @@ def train(
         "ranker",
         lambda folder: _ranker(dataset, recall, encoders, plan.ranker, folder, seed, progress),
     )
-    served = stages.folder(
-        "served",
-        lambda folder: _served(
-            dataset, recall, encoders, plan.ranker, plan.ranked, folder, seed, progress
-        ),
-    )
+    serving = Serving(dataset, recall, ranker, encoders, plan.ranker, plan.ranked, seed, progress)
+    made = Made(recall, ranker, stages.folder("served", serving.train))
     with replacing(out) as folder:
-        shutil.copytree(served / RECALL, folder / RECALL)
-        shutil.copytree(served / RANKER, folder / RANKER)
+        shutil.copytree(made.served / RECALL, folder / RECALL)
+        shutil.copytree(made.served / RANKER, folder / RANKER)
         (folder / LAST).mkdir()
-        _last(dataset, recall, ranker, encoders, plan.last, folder / LAST, seed, progress)
+        _last(dataset, made, plan.last, folder / LAST, seed, progress)
         profile = gathering.profile
         before = generation_of(out)
         seal(folder, profile=profile.name, profile_digest=profile.digest, version=version)
         tagger = Tagger.load(folder, encoders)
-        unseen = replace(
-            tagger,
-            recaller=load_recaller(recall / RECALL),
-            ranker=Ranker.load(ranker / RANKER, encoders.word_embeddings),
-        )
-        operating = _with_standard_thresholds(unseen, dataset.of(Split.VAL), progress)
-        operating.save(folder / LAST)
-        tagger = replace(tagger, operating=operating)
         test = dataset.of(Split.TEST)
         evaluation = evaluate(tagger, test, Truth.of(test, truth), progress)
         (folder / EVALUATION).write_text(json.dumps(evaluation.to_json(), indent=1) + "\n")
@@ -175,8 +170,7 @@ def train(
             version=version,
             newer_than=before,
         )
-    made = Bundle(out, sealed.manifest)
-    return Trained(made, corpus, gathered, evaluation, recall, ranker)
+    return Trained(Bundle(out, sealed.manifest), corpus, gathered, evaluation, made)
 
 
 def _check(corpus: Corpus, *, needs_labels: bool) -> None:
@@ -224,43 +218,15 @@ def _recall(
         names=names,
         seed=seed,
         folds=FOLDS,
-        report=_shares("recall", progress),
+        report=shares("recall", progress),
     )
     save_recaller(trained.recaller, folder / RECALL)
-    recaller = load_recaller(folder / RECALL)
     held_out = trained.strangers.held_out
     rows = held_out[np.sort(np.random.default_rng(seed).permutation(len(held_out))[:ranked])]
     np.save(folder / ROWS, rows)
     candidate_file.save(folder / "train.npz", out_of_fold_candidates(trained, rows))
-    candidate_file.save(folder / "val.npz", candidates_of(recaller, dataset.of(Split.VAL)))
     np.save(folder / "fold.npy", trained.strangers.fold[rows])
     np.save(folder / EPOCHS, trained.epochs)
-
-
-def _served(
-    dataset: Dataset,
-    recall: Path,
-    encoders: Encoders,
-    plan: RankerPlan,
-    ranked: int,
-    folder: Path,
-    seed: int,
-    progress: Progress,
-) -> None:
-    """Train recall and the towers as they serve, and keep them."""
-    served = train_again(
-        load_recaller(recall / RECALL),
-        dataset,
-        int(np.load(recall / EPOCHS)),
-        seed=seed,
-        report=_shares("recall as it serves", progress),
-    )
-    save_recaller(served, folder / RECALL)
-    rows = dataset.rows_of(Split.TRAIN, Split.VAL)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:ranked])
-    parts = _parts(encoders, served.channels.bridge.vectors)
-    towers = train_towers(dataset.take(rows[chosen]), parts, plan, seed=seed, progress=progress)
-    export(towers, parts.shape, folder / RANKER)
 
 
 def learned_from(dataset: Dataset, recall: Path) -> Dataset:
@@ -268,35 +234,26 @@ def learned_from(dataset: Dataset, recall: Path) -> Dataset:
     return dataset.take(dataset.rows_of(Split.TRAIN)[np.load(recall / ROWS)])
 
 
-def seen_as_strangers(recall: Path, ranker: Path) -> tuple[list[CandidateSet], list[F32]]:
-    """Those videos' candidates, and their logits by towers that never saw them."""
-    candidates = candidate_file.load(recall / "train.npz")
-    ends = np.cumsum([len(item.tags) for item in candidates])
-    return candidates, np.split(np.load(ranker / "logits.npy"), ends[:-1])
-
-
 def known(
-    dataset: Dataset,
-    recall: Path,
-    ranker: Path,
-    word_embeddings: F32,
-    *,
-    seed: int,
-    most: int = last_training.MOST_ROWS,
+    dataset: Dataset, made: Made, *, seed: int, most: int = last_training.MOST_ROWS
 ) -> tuple[Known, Known]:
-    """What a last stage learns from: training videos, seen as strangers, and validation videos.
+    """What a last stage learns from: training and validation videos, seen as strangers.
 
     ``most``: candidates of training videos.
     """
-    training, validation = learned_from(dataset, recall), dataset.of(Split.VAL)
-    candidates, logits = seen_as_strangers(recall, ranker)
+    training, validation = learned_from(dataset, made.recall), dataset.of(Split.VAL)
+    candidates = candidate_file.load(made.recall / "train.npz")
+    logits = apart(np.load(made.ranker / "logits.npy"), candidates)
     rows = last_training.sample(training, candidates, seed=seed, most=most)
-    seen = candidate_file.load(recall / "val.npz")
-    towers = Ranker.load(ranker / RANKER, word_embeddings)
-    judged = towers.logits(list(validation.each()), seen)
+    judged = Judged.load(made.served)
     return (
         known_of(training, candidates, logits, rows),
-        known_of(validation, seen, judged, np.arange(len(validation), dtype=np.int64)),
+        known_of(
+            validation,
+            judged.candidates,
+            judged.logits,
+            np.arange(len(validation), dtype=np.int64),
+        ),
     )
 
 
@@ -315,7 +272,7 @@ def _ranker(
     progress: Progress,
 ) -> None:
     """Train the towers; keep them, and the logits of the training videos' candidates."""
-    parts = _parts(encoders, load_recaller(recall / RECALL).channels.bridge.vectors)
+    parts = RankerParts.of(encoders, load_recaller(recall / RECALL).channels.bridge.vectors)
     trained = train_ranker(
         learned_from(dataset, recall),
         candidate_file.load(recall / "train.npz"),
@@ -329,39 +286,14 @@ def _ranker(
     np.save(folder / "logits.npy", np.concatenate([np.zeros(0, np.float32), *trained.logits]))
 
 
-def _shares(name: str, progress: Progress) -> Report:
-    """Progress of ``name`` by shares of the work."""
-    return lambda what, share: progress(f"{name}: {what}", round(share * 1000), 1000)
-
-
-def _parts(encoders: Encoders, names: F32) -> RankerParts:
-    words = encoders.word_embeddings
-    shape = shape_of(encoders.profile, words.shape[1])
-    return RankerParts(shape, initial_layers(encoders.profile), names, words)
-
-
 def _last(
-    dataset: Dataset,
-    recall: Path,
-    ranker: Path,
-    encoders: Encoders,
-    plan: CombinePlan,
-    folder: Path,
-    seed: int,
-    progress: Progress,
+    dataset: Dataset, made: Made, plan: CombinePlan, folder: Path, seed: int, progress: Progress
 ) -> None:
-    training, validation = known(dataset, recall, ranker, encoders.word_embeddings, seed=seed)
+    training, validation = known(dataset, made, seed=seed)
     stage = last_training.train_last(training, validation, plan, seed=seed, progress=progress)
+    operating = stage.operating
+    standard = {System.RECALL_RANKING.value: operating.point.threshold}
+    standard |= {name.value: at for name, at in Judged.load(made.served).standard.items()}
     stage.combiner.save(folder)
-    stage.operating.save(folder)
+    replace(operating, standard=standard).save(folder)
     stage.validation.save(folder / VALIDATION)
-
-
-def _with_standard_thresholds(tagger: Tagger, videos: Dataset, progress: Progress) -> Operating:
-    """The thresholds that give each system 3.12 tags a video on validation."""
-    standard = {System.RECALL_RANKING.value: tagger.operating.point.threshold}
-    for system in (System.CLASSIFICATION, System.FULL_RANKING):
-        ranked = systems.run(tagger, system, videos, progress)
-        scores = np.concatenate([np.zeros(0), *ranked.scores])
-        standard[system.value] = for_tags_per_video(scores, len(videos))
-    return replace(tagger.operating, standard=standard)

@@ -23,7 +23,6 @@ from encoders.features import F32
 MODULE = "napkinxc.models"
 KEPT = 100  # tags of a video that are asked for
 COSTS = (64.0, 512.0)  # C of the trees' regressions
-Scores = tuple[F32, F32]
 
 
 def installed() -> bool:
@@ -32,26 +31,23 @@ def installed() -> bool:
 
 
 def tree_scores(
-    train: csr_matrix, labels: csr_matrix, val: csr_matrix, test: csr_matrix, *, seed: int
-) -> list[Scores]:
-    """Probabilities float32 [videos, V] on validation and test, for each setting to choose from."""
+    known: csr_matrix, labels: csr_matrix, asked: csr_matrix, *, cost: float, seed: int
+) -> F32:
+    """Probabilities float32 [videos, V] of those ``asked`` about."""
     tree: Callable[..., Any] = import_module(MODULE).PLT
     rows = np.flatnonzero(np.diff(labels.indptr))
     lists = [labels.indices[labels.indptr[row] : labels.indptr[row + 1]].tolist() for row in rows]
-    found: list[Scores] = []
-    for cost in COSTS:
-        with tempfile.TemporaryDirectory() as folder:
-            model = tree(
-                str(Path(folder) / "model"),
-                liblinear_c=cost,
-                weights_threshold=0.0,  # by default small weights are lost, and these are many
-                seed=seed,
-                threads=os.cpu_count() or 1,
-                verbose=False,
-            )
-            model.fit(train[rows].astype(np.float32), lists)
-            found.append((_dense(model, val, labels), _dense(model, test, labels)))
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        model = tree(
+            str(Path(folder) / "model"),
+            liblinear_c=cost,
+            weights_threshold=0.0,  # by default small weights are lost, and these are many
+            seed=seed,
+            threads=os.cpu_count() or 1,
+            verbose=False,
+        )
+        model.fit(known[rows].astype(np.float32), lists)
+        return _dense(model, asked, labels)
 
 
 def _dense(model: Any, rows: csr_matrix, labels: csr_matrix) -> F32:

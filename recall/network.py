@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recall.classifier import OUTPUTS, Fused, Inputs
-from recall.notes import without_notes
+from recall.onnx_export import traced
 from recall.rounding import halved, round_large
 from recall.views import MOST_SCENES
 
@@ -170,25 +169,11 @@ class TorchNetwork:
 
 def export(network: Ensemble, shape: Shape) -> bytes:
     """The network as an ONNX file, its large weights rounded first; the batch size is free."""
-    network.eval()
     round_large(network)
     scenes = MOST_SCENES
     widths = ((shape.sentence,), (scenes, shape.scene), (shape.bridge,), (shape.sound,), (3,))
-    examples = tuple(torch.ones(2, *width) for width in (*widths, (scenes,)))
-    batch = torch.export.Dim("batch")
-    with warnings.catch_warnings():
-        # The exporter warns about its own future; nothing there is ours to change.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            examples,
-            dynamo=True,
-            verbose=False,
-            input_names=list(Inputs._fields),
-            output_names=list(OUTPUTS),
-            dynamic_shapes=(tuple({0: batch} for _ in examples),),
-        )
-    if program is None:
-        raise RuntimeError("torch gave no ONNX program")
-    model = halved(without_notes(program.model_proto))
+    given = zip(Inputs._fields, (*widths, (scenes,)), strict=True)
+    example = {name: torch.ones(2, *width) for name, width in given}
+    free = {name: {0: "batch"} for name in (*example, *OUTPUTS)}
+    model = halved(traced(network, example, OUTPUTS, free))
     return bytes(model.SerializeToString(deterministic=True))

@@ -146,8 +146,8 @@ def publish(
 ) -> None:
     """Choose how many tags are published: name exactly one target.
 
-    The threshold is found on the validation videos that the bundle was trained with, by their
-    scores before channels and ranker learned from them too: what is promised is promised of those.
+    The threshold is found on the validation videos that the bundle was trained with, by scores of
+    models that learned from all videos but their half: what is promised is promised of those.
 
     \b
     Example:

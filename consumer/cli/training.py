@@ -100,10 +100,11 @@ def train(
     """Train a bundle from the labelled videos of CORPUS (JSON Lines).
 
     Decodes and encodes every video once and trains channels and ranker on the training split. The
-    validation split, new to them, says how long to learn and where to publish, and the last stage
-    learns from both. Then channels and ranker are trained once more, as long, on both splits: so
-    they serve. Writes the bundle with the evaluation that it earned on the test split. Stopped
-    half-way, the same command goes on where it was. Needs the extra `train`.
+    validation split, new to them, says how long to learn, and the last stage learns from both. Then
+    channels and ranker are trained once more, as long, on both splits: so they serve; where to
+    publish is said by models that learned from all but the half of validation that they judge.
+    Writes the bundle with the evaluation that it earned on the test split. Stopped half-way, the
+    same command goes on where it was. Needs the extra `train`.
 
     \b
     Example:

@@ -299,6 +299,17 @@ def test_a_plateau_that_still_rises_a_little_is_one(frequency: float) -> None:
     assert found == pytest.approx(frequency, rel=0.06)
 
 
+def test_mistakes_among_the_most_certain_do_not_pass_for_missing_labels() -> None:
+    """All true tags are labelled; of the most certain fifth a twentieth is wrong, of the first few
+    none."""
+    place = np.arange(40_000) / 40_000
+    chance = np.exp(-4 * place)
+    labelled = np.random.default_rng(8).random(len(place)) < chance
+    fifth = labelled[: int(labelled.sum()) // 5].mean()
+    assert fifth < 0.96
+    assert calibration.label_frequency(chance, labelled) > 0.98
+
+
 def test_a_slope_is_no_plateau() -> None:
     """Where the most certain are right 0.85 of the time and those behind them ever less often,
     nothing says that labels are missing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from rank.progress import quiet
 from rank.tree_peer import installed
 from recall.corpus import LabelledVideo, TagSet
 from recall.dataset import Dataset, pack
+from recall.ragged import Ragged
 from recall.splits import Split
 from tests.rank.worlds import world
 
@@ -42,7 +45,30 @@ def test_every_peer_beats_the_commonest_tags() -> None:
     }
     trees = ["label_trees"] if installed() else []
     assert list(reached) == [
-        "commonest", "neighbours", "embeddings", "words", "mean", "zero_shot", *trees
+        "commonest", "neighbours", "embeddings", "words", "zero_shot", *trees, "mean"
     ]  # fmt: skip
     for name in ("neighbours", "embeddings", "mean", "zero_shot", *trees):
         assert reached[name] > 1.5 * reached["commonest"], name
+
+
+def test_peers_choose_on_validation_and_then_learn_from_it_as_the_product_does() -> None:
+    packed, names = dataset()
+    late = packed.rows_of(Split.VAL, Split.TEST)
+    fresh = max(
+        range(len(names)),
+        key=lambda tag: min(
+            int((packed.of(split).labels.values == tag).sum()) for split in (Split.VAL, Split.TEST)
+        ),
+    )
+    kept = [
+        own if row in late else own[own != fresh]
+        for row, own in enumerate(packed.labels[row] for row in range(len(packed)))
+    ]
+    packed = replace(packed, labels=Ragged.of(kept, np.int32))
+    test = packed.of(Split.TEST)
+    has = np.array([fresh in test.labels[row] for row in range(len(test))])
+    found = {peer.name: peer for peer in peers(packed, names, seed=0, progress=quiet)}
+    for name in ("neighbours", "embeddings"):
+        scores = found[name].test[:, fresh]
+        assert scores[has].mean() > 3 * scores[~has].mean(), name
+        assert found[name].validation[:, fresh].max() < 0.05, name

@@ -25,10 +25,12 @@ from rank.negatives import NegativePlan
 from rank.operating import Kind
 from rank.progress import quiet
 from rank.ranker_training import RankerPlan
+from rank.served_training import Serving
 from rank.systems import System
 from rank.tagger import Tagger
 from rank.tower import TowerSize
 from rank.training import Plan, Trained, learned_from, train
+from recall.dataset import Dataset
 from recall.splits import Split
 from recall.storage import load_recaller
 from recall.vocabulary import Tag
@@ -166,10 +168,10 @@ def test_the_ranker_learns_from_as_many_videos_as_it_is_given_recall_from_all(
         progress=quiet,
     )
     videos = trained.gathered.dataset.of(Split.TRAIN)
-    taught = learned_from(some.gathered.dataset, some.recall)
+    taught = learned_from(some.gathered.dataset, some.stages.recall)
     assert len(taught) == 15 < len(videos)
     assert set(taught.video_ids) < set(videos.video_ids)
-    assert len(learned_from(trained.gathered.dataset, trained.recall)) == len(videos)
+    assert len(learned_from(trained.gathered.dataset, trained.stages.recall)) == len(videos)
     library = Tagger.load(some.bundle.folder, Encoders.open(gathering.profile)).recaller
     assert set(library.channels.library.video_ids) > set(videos.video_ids)
     assert some.evaluation.systems[System.RECALL_RANKING].map > 0.5
@@ -182,7 +184,7 @@ def test_what_serves_has_learned_from_validation_videos_too(
     dataset = trained.gathered.dataset
     seen = dataset.of(Split.TRAIN).video_ids
     validation = dataset.of(Split.VAL).video_ids
-    strangers = load_recaller(trained.recall / RECALL)
+    strangers = load_recaller(trained.stages.recall / RECALL)
     assert strangers.channels.library.video_ids == seen
     channels = tagger.recaller.channels
     assert channels.library.video_ids == (*seen, *validation)
@@ -196,6 +198,38 @@ def test_what_serves_has_learned_from_validation_videos_too(
         assert own is not None
         assert other is not None
         assert own.carry == other.carry
+
+
+def serving(trained: Trained, encoders: Encoders, dataset: Dataset) -> Serving:
+    made = trained.stages
+    return Serving(dataset, made.recall, made.ranker, encoders, SMALL.ranker, 100, 0, quiet)
+
+
+def test_a_validation_video_is_judged_by_models_that_learned_from_all_videos_but_its_half(
+    trained: Trained, encoders: Encoders, tmp_path: Path
+) -> None:
+    dataset = trained.gathered.dataset
+    seen = set(dataset.of(Split.TRAIN).video_ids)
+    validation = dataset.of(Split.VAL).video_ids
+    judged: list[str] = []
+    for judge in serving(trained, encoders, dataset).judges(tmp_path):
+        own = {validation[row] for row in judge.rows.tolist()}
+        learned = judge.recaller.channels.library.video_ids
+        assert set(learned) == seen | set(validation) - own
+        judged += own
+    assert sorted(judged) == sorted(validation)
+
+
+def test_a_small_validation_split_is_judged_by_what_was_chosen_with_it(
+    trained: Trained, encoders: Encoders, tmp_path: Path
+) -> None:
+    whole = trained.gathered.dataset
+    training, validation = (whole.rows_of(split) for split in (Split.TRAIN, Split.VAL))
+    dataset = whole.take(np.concatenate([training, validation[:1]]))
+    (judge,) = serving(trained, encoders, dataset).judges(tmp_path)
+    assert judge.rows.tolist() == [0]
+    library = judge.recaller.channels.library
+    assert library.video_ids == whole.of(Split.TRAIN).video_ids
 
 
 def test_a_tagged_video_is_attributed(tagger: Tagger, seen: Features) -> None:
