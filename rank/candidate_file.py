@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ def load(path: Path) -> list[CandidateSet]:
     """Read what :func:`save` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         tags, scores, hints = stored["tags"], stored["scores"], stored["hints"]
-        ends = np.cumsum(stored["counts"])
+        bounds = np.cumsum([0, *stored["counts"].tolist()]).tolist()
     return [
         CandidateSet(tags[start:end], scores[start:end], hints[start:end], {})
-        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)
+        for start, end in pairwise(bounds)
     ]

@@ -113,11 +113,17 @@ def train_ranker(
 
 
 def train_towers(
-    videos: Dataset, parts: RankerParts, plan: RankerPlan, *, seed: int, progress: Progress
+    videos: Dataset,
+    parts: RankerParts,
+    plan: RankerPlan,
+    stage: str,
+    *,
+    seed: int,
+    progress: Progress,
 ) -> Towers:
-    """Train on all of ``videos``."""
+    """Train on all of ``videos``; ``stage``: what progress calls it."""
     material = _Material.of(videos, parts, plan, seed, progress)
-    return material.towers(material.everything, "ranker as it serves")
+    return material.towers(material.everything, stage)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

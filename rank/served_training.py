@@ -13,6 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ from recall.strangers import BETWEEN, Strangers
 from recall.training import train_again
 
 HALVES = 2
-LITTLE = 0.05  # of all that is learned from; so small a validation split changes no model much
+LITTLE = 0.05  # of both splits; so small a validation split changes no model much
 EPOCHS = "epochs.npy"  # beside chosen recall: after how many the network had learned enough
 OTHERS = (System.CLASSIFICATION, System.FULL_RANKING)
 
@@ -60,28 +61,28 @@ class Serving:
 
     def train(self, folder: Path) -> None:
         """Train what serves into ``folder``; keep what its like say of validation videos."""
-        training, validation = (self.dataset.rows_of(split) for split in (Split.TRAIN, Split.VAL))
-        self._teach(np.concatenate([training, validation]), folder, "as it serves")
+        self._teach(self.dataset.rows_of(Split.TRAIN, Split.VAL), folder, "as it serves")
         judge(self.dataset.of(Split.VAL), self.judges(folder), folder, self.progress)
 
     def judges(self, folder: Path) -> Iterator[Judge]:
         """Models, and the places in the validation split of the videos that are new to them."""
-        training, validation = (self.dataset.rows_of(split) for split in (Split.TRAIN, Split.VAL))
-        videos = self.dataset.of(Split.VAL)
+        learned = self.dataset.rows_of(Split.TRAIN, Split.VAL)
+        validation, videos = self.dataset.rows_of(Split.VAL), self.dataset.of(Split.VAL)
         strangers = Strangers.of(videos.component, videos.sources, HALVES, self.seed)
-        halves = strangers.folds if len(validation) > LITTLE * len(training) else 0
+        halves = strangers.folds if len(validation) > LITTLE * len(learned) else 0
         rest = np.flatnonzero(strangers.fold == BETWEEN) if halves else np.arange(len(videos))
         if len(rest):
             yield self._loaded(self.recall, self.ranker, rest)
         for number in range(halves):
-            rows = np.concatenate([training, validation[strangers.taught(number)]])
+            near = np.setdiff1d(np.arange(len(videos)), strangers.taught(number))
+            rows = np.setdiff1d(learned, validation[near])
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 self._teach(rows, Path(scratch), f"to judge half {number + 1} of validation")
                 yield self._loaded(Path(scratch), Path(scratch), strangers.held(number))
 
     def _teach(self, rows: I64, folder: Path, name: str) -> None:
         """Train recall and the towers on the videos at ``rows``."""
-        videos = self.dataset.take(np.sort(rows))
+        videos = self.dataset.take(rows)
         recaller = train_again(
             load_recaller(self.recall / RECALL),
             videos,
@@ -93,7 +94,12 @@ class Serving:
         parts = RankerParts.of(self.encoders, recaller.channels.bridge.vectors)
         drawn = np.random.default_rng(self.seed).permutation(len(videos))[: self.ranked]
         towers = train_towers(
-            videos.take(np.sort(drawn)), parts, self.plan, seed=self.seed, progress=self.progress
+            videos.take(np.sort(drawn)),
+            parts,
+            self.plan,
+            f"ranker {name}",
+            seed=self.seed,
+            progress=self.progress,
         )
         export(towers, parts.shape, folder / RANKER)
 
@@ -158,5 +164,5 @@ def judge(videos: Dataset, judges: Iterator[Judge], folder: Path, progress: Prog
 
 def apart(logits: F32, candidates: Sequence[CandidateSet]) -> list[F32]:
     """All candidates' logits, a list for each video."""
-    ends = np.cumsum([len(item.tags) for item in candidates])
-    return np.split(logits, ends[:-1])
+    bounds = np.cumsum([0, *(len(item.tags) for item in candidates)]).tolist()
+    return [logits[start:end] for start, end in pairwise(bounds)]

@@ -232,6 +232,18 @@ def test_a_small_validation_split_is_judged_by_what_was_chosen_with_it(
     assert library.video_ids == whole.of(Split.TRAIN).video_ids
 
 
+def test_without_validation_videos_training_videos_say_what_scores_mean(
+    corpus: Path, gathering: Gathering, tmp_path: Path
+) -> None:
+    rows = corpus.read_text().splitlines()[:-2]
+    fewer = corpus.with_name("without-validation.jsonl")
+    fewer.write_text("\n".join(row for row in rows if json.loads(row)["split"] != "val"))
+    few = train(fewer, tmp_path / "bundle", gathering=gathering, plan=SMALL, progress=quiet)
+    found = few.evaluation.systems[System.RECALL_RANKING]
+    assert found.map > 0.5
+    assert 1 < found.tags_per_video < 5
+
+
 def test_a_tagged_video_is_attributed(tagger: Tagger, seen: Features) -> None:
     (tagging,) = tagger.tag([seen], ["red"], explain=True)
     assert {tag.tag for tag in tagging.tags} <= {tag.name for tag in tagger.vocabulary.tags}
