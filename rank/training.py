@@ -125,8 +125,7 @@ def train(
     _check(corpus, needs_labels=vocabulary is None)
     gathered = gathering.gather(corpus, corpus.videos, progress)
     dataset = gathered.dataset
-    if vocabulary is None:
-        _check_readable(gathered)
+    _check_readable(gathered, needs_labels=vocabulary is None)
     encoders = Encoders.open(gathering.profile, weights_dir=gathering.weights_dir)
     stages = Stages.of(
         gathering.cache_dir,
@@ -188,14 +187,24 @@ def _check(corpus: Corpus, *, needs_labels: bool) -> None:
         )
     if needs_labels and not used:
         raise CorpusError("no training video has a tag of the vocabulary; check the tags' spelling")
-
-
-def _check_readable(gathered: Gathered) -> None:
-    if not len(gathered.dataset.of(Split.TRAIN).labels.values):
-        first = gathered.unread[0].reason if gathered.unread else "they have no tags"
+    if not corpus.of(Split.TEST):
         raise CorpusError(
-            f"no labelled training video could be read; the first: {first}; check the URIs"
+            "the corpus has no test videos, so nothing could say what the bundle is worth; give "
+            "some the split test (without splits, videos of which more than half hang together by "
+            "their sources are for training)"
         )
+
+
+def _check_readable(gathered: Gathered, *, needs_labels: bool) -> None:
+    """Raise CorpusError where nothing to learn from, or to judge by, could be read."""
+    if needs_labels and not len(gathered.dataset.of(Split.TRAIN).labels.values):
+        missing, reason = "labelled training video", "they have no tags"
+    elif not len(gathered.dataset.rows_of(Split.TEST)):
+        missing, reason = "test video", "it is missing"
+    else:
+        return
+    first = gathered.unread[0].reason if gathered.unread else reason
+    raise CorpusError(f"no {missing} could be read; the first: {first}; check the URIs")
 
 
 def _recall(

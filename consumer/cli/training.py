@@ -172,6 +172,7 @@ def evaluate(
     """
     from consumer.cli.progress import stages
     from encoders.encoder import Encoders
+    from encoders.errors import CorpusError
     from encoders.extra_words import as_trained
     from encoders.profile import load_profile
     from rank.bundle import open_bundle
@@ -189,8 +190,11 @@ def evaluate(
     gathering = gathering_of(profile, cache, workers)
     labelled = read_corpus(corpus, opened.recall / "vocabulary.jsonl")
     complete = read_truth(truth, labelled) if truth else None
+    chosen = labelled.of(Split(split))
+    if not chosen:
+        raise CorpusError(f"the corpus has no videos of the split {split}; choose another --split")
     with stages() as progress:
-        gathered = gathering.gather(labelled, labelled.of(Split(split)), progress)
+        gathered = gathering.gather(labelled, chosen, progress)
         tagger = Tagger.load(bundle, Encoders.open(gathering.profile))
         videos = gathered.dataset
         evaluation = measure(tagger, videos, Truth.of(videos, complete), progress)

@@ -391,16 +391,27 @@ def test_without_any_label_tag_names_are_enough(
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([{"video_id": "a", "uri": "a.mp4", "tags": ["x"], "split": "test"}], "no training"),
-        ([{"video_id": "a", "uri": "a.mp4", "tags": ["x"], "split": "train"}], "at least two"),
-        ([{"video_id": "a", "uri": "a.mp4", "tags": ["x", "y"], "split": "train"}], "none of the"),
+        ([("a", "test", ["x"])], "no training"),
+        ([("a", "train", ["x"])], "at least two"),
+        ([("a", "train", ["x", "y"])], "no test"),
+        ([("a", "train", ["x", "y"]), ("b", "test", ["x"])], "none of the"),
+        ([("red-0", "train", ["x", "y"]), ("b", "test", ["x"])], "no test video could be read"),
+        ([("a", "train", ["x", "y"]), ("red-0", "test", ["x"])], "no labelled training video"),
     ],
 )
-def test_a_corpus_that_teaches_nothing_is_refused(
-    gathering: Gathering, tmp_path: Path, rows: list[dict[str, object]], reason: str
+def test_a_corpus_that_teaches_nothing_or_judges_nothing_is_refused(
+    corpus: Path,
+    gathering: Gathering,
+    tmp_path: Path,
+    rows: list[tuple[str, str, list[str]]],
+    reason: str,
 ) -> None:
-    path = tmp_path / "corpus.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows))
+    path = corpus.with_name("refused.jsonl")
+    lines = [
+        json.dumps({"video_id": name, "uri": f"{name}.mp4", "tags": tags, "split": split})
+        for name, split, tags in rows
+    ]
+    path.write_text("\n".join(lines))
     with pytest.raises(CorpusError, match=reason):
         train(path, tmp_path / "out", gathering=gathering, plan=SMALL, progress=quiet)
     assert not (tmp_path / "out").exists()
