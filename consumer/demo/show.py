@@ -95,7 +95,7 @@ def _surprises(
         for upload in uploads
         if seen.get(id(upload)) != upload.expected
     ]
-    counted = worker.counted("reeltag_outcomes_total", "outcome")
+    counted = worker.counted("reeltag_outcomes_total", "outcome", len(uploads))
     planned = Counter(upload.expected for upload in uploads)
     surprises += [
         f"the worker counted {counted.get(outcome, 0)} {outcome} and {planned[outcome]} were sent"

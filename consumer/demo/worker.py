@@ -22,6 +22,8 @@ from encoders.errors import ReeltagError
 START_SECONDS = 180.0
 """Loading starts with unpacking the encoders' weights, once."""
 DRAIN_SECONDS = 60.0
+COUNT_SECONDS = 15.0
+"""A worker counts an outcome after it is delivered, on a busy machine seconds after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,19 @@ class RunningWorker:
         if status is not None:
             raise ReeltagError(f"The worker ended with status {status}: {_last_line(self.log)}")
 
-    def counted(self, counter: str, label: str) -> Mapping[str, int]:
-        """One of its counters, by the values of ``label``."""
+    def counted(self, counter: str, label: str, total: int) -> Mapping[str, int]:
+        """One of its counters, by the values of ``label``, once it has reached ``total`` in all.
+
+        What it says in the end, if it never does.
+        """
+        deadline = time.monotonic() + COUNT_SECONDS
+        while True:
+            found = self._counter(counter, label)
+            if sum(found.values()) >= total or time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+
+    def _counter(self, counter: str, label: str) -> Mapping[str, int]:
         families = text_string_to_metric_families(httpx.get(self.metrics_page).text)
         return {
             sample.labels[label]: int(sample.value)
