@@ -56,6 +56,8 @@ from recall.storage import load_recaller, save_recaller
 from recall.training import out_of_fold_candidates, train_recall
 
 FOLDS = 5
+MANY = 50_000  # training videos; of more, models of two thirds are near enough to what serves,
+FOLDS_OF_MANY = 3  # and each takes hours and memory
 ROWS = "rows.npy"  # in the stage recall: which training videos those after it learn from
 STAGES_VERSION = 12  # raise when a stage's files change
 
@@ -226,7 +228,7 @@ def _recall(
         sentences=sentences,
         names=names,
         seed=seed,
-        folds=FOLDS,
+        folds=FOLDS if len(corpus.of(Split.TRAIN)) <= MANY else FOLDS_OF_MANY,
         report=shares("recall", progress),
     )
     save_recaller(trained.recaller, folder / RECALL)
