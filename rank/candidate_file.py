@@ -1,13 +1,14 @@
-"""Candidate sets of many videos in one file, between the stages of a training."""
+"""Candidate sets of many videos in one file, and their logits, between the stages of a training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 
+from encoders.features import F32
 from recall.candidates import CHANNELS, HINTS, CandidateSet
 
 
@@ -32,8 +33,24 @@ def load(path: Path) -> list[CandidateSet]:
     """Read what :func:`save` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         tags, scores, hints = stored["tags"], stored["scores"], stored["hints"]
-        bounds = np.cumsum([0, *stored["counts"].tolist()]).tolist()
+        bounds = _bounds(stored["counts"].tolist())
     return [
         CandidateSet(tags[start:end], scores[start:end], hints[start:end], {})
-        for start, end in pairwise(bounds)
+        for start, end in bounds
     ]
+
+
+def save_logits(path: Path, logits: Sequence[F32]) -> None:
+    """Write one number for each candidate, a list for each video."""
+    np.save(path, np.concatenate([np.zeros(0, np.float32), *logits]))
+
+
+def load_logits(path: Path, sets: Sequence[CandidateSet]) -> list[F32]:
+    """Read what :func:`save_logits` wrote of these candidates."""
+    logits = np.load(path, allow_pickle=False)
+    return [logits[start:end] for start, end in _bounds([len(item.tags) for item in sets])]
+
+
+def _bounds(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """Where each video's candidates begin and end."""
+    return list(pairwise(accumulate(counts, initial=0)))

@@ -40,7 +40,7 @@ def cold_start(ground: Ground, product: Scored, bootstrap: Bootstrap) -> ColdSta
     names = load_recaller(trained.bundle.recall).channels.bridge.vectors
     validation = peers.by_name(ground.dataset.of(Split.VAL), names)
     peer = Peer("zero_shot", validation, peers.by_name(ground.test, names))
-    rival = peers.compare(peer, ground.dataset, ground.true.tags, ground.true.outside)
+    rival = peers.compare(peer, ground.true.tags, ground.true.outside)
     threshold = trained.evaluation.thresholds[System.RECALL_RANKING]
     return ColdStart(
         compared("cold start", [scored], [product], bootstrap, threshold),

@@ -91,12 +91,10 @@ def peers(dataset: Dataset, names: F32, *, seed: int, progress: Progress) -> Ite
     )
 
 
-def compare(peer: Peer, dataset: Dataset, truth: tuple[I32, ...], outside: I64) -> Compared:
+def compare(peer: Peer, truth: tuple[I32, ...], outside: I64) -> Compared:
     """A peer's figures on the test split, whose true tags are ``truth``."""
-    tags, scores = _top(peer.validation)
-    threshold = for_tags_per_video(
-        np.concatenate([np.zeros(0), *scores]), len(dataset.of(Split.VAL))
-    )
+    _, scores = _top(peer.validation)
+    threshold = _threshold(scores)
     tags, scores = _top(peer.test)
     scored = Scored.of(tags, scores, truth, outside)
     return Compared(peer.name, threshold, figures(scored, threshold), scored)
@@ -264,11 +262,16 @@ def by_name(videos: Dataset, names: F32) -> F32:
 def _right(scores: F32, wanted: csr_matrix) -> int:
     """How many of the best 3.12 tags a video are labels."""
     tags, kept = _top(scores)
-    threshold = for_tags_per_video(np.concatenate([np.zeros(0), *kept]), len(scores))
+    threshold = _threshold(kept)
     return sum(
         int(np.isin(t[s >= threshold], wanted[row].indices).sum())
         for row, (t, s) in enumerate(zip(tags, kept, strict=True))
     )
+
+
+def _threshold(scores: list[npt.NDArray[np.float64]]) -> float:
+    """From which score on these videos get 3.12 tags each."""
+    return for_tags_per_video(np.concatenate([np.zeros(0), *scores]), len(scores))
 
 
 def _top(scores: F32) -> tuple[list[I32], list[npt.NDArray[np.float64]]]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +131,7 @@ class Judged:
     def load(cls, folder: Path) -> Judged:
         """Read what :func:`judge` wrote."""
         candidates = candidate_file.load(folder / "val.npz")
-        logits = apart(np.load(folder / "val-logits.npy"), candidates)
+        logits = candidate_file.load_logits(folder / "val-logits.npy", candidates)
         standard = json.loads((folder / "standard.json").read_text())
         return cls(candidates, logits, {System(name): at for name, at in standard.items()})
 
@@ -153,16 +152,9 @@ def judge(videos: Dataset, judges: Iterator[Judge], folder: Path, progress: Prog
             scores[system] += systems.answered(answer, part, system.value, progress).scores
     every = range(len(videos))
     candidate_file.save(folder / "val.npz", [candidates[row] for row in every])
-    flat = np.concatenate([np.zeros(0, np.float32), *(logits[row] for row in every)])
-    np.save(folder / "val-logits.npy", flat)
+    candidate_file.save_logits(folder / "val-logits.npy", [logits[row] for row in every])
     standard = {
         system.value: for_tags_per_video(np.concatenate(of), len(videos))
         for system, of in scores.items()
     }
     (folder / "standard.json").write_text(json.dumps(standard) + "\n")
-
-
-def apart(logits: F32, candidates: Sequence[CandidateSet]) -> list[F32]:
-    """All candidates' logits, a list for each video."""
-    bounds = np.cumsum([0, *(len(item.tags) for item in candidates)]).tolist()
-    return [logits[start:end] for start, end in pairwise(bounds)]

@@ -48,7 +48,7 @@ from rank.ranker_training import RankerParts, RankerPlan
 from rank.stages import Stages, file_digest
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.training import Plan, Trained, candidates_of, train
+from rank.training import Plan, Trained, train
 from rank.variants import Ground
 from recall.corpus import read_corpus, read_truth
 from recall.splits import Split
@@ -234,7 +234,9 @@ class Experiments:
         """Where rankers are trained alone, over the first seed's candidates."""
         ground = self.ground
         parts = RankerParts.of(ground.encoders, self.tagger.recaller.channels.bridge.vectors)
-        candidates = candidates_of(self.tagger.recaller, ground.test)
+        candidates = self.tagger.recaller.candidates(
+            list(ground.test.each()), ground.test.uploader_ids()
+        )
         true, short = ground.true, ground.plan.ranker
         return Arena.of(ground.dataset, parts, short, candidates, true.tags, true.outside)
 
@@ -268,7 +270,7 @@ class Experiments:
         names = self.tagger.recaller.channels.bridge.vectors
         rows = []
         for peer in peers.peers(ground.dataset, names, seed=0, progress=ground.progress):
-            found = peers.compare(peer, ground.dataset, ground.true.tags, ground.true.outside)
+            found = peers.compare(peer, ground.true.tags, ground.true.outside)
             rows.append(
                 compared(peer.name, [found.scored], [self.product], self.bootstrap, found.threshold)
             )

@@ -43,14 +43,12 @@ from rank.last_training import Known, known_of
 from rank.operating import VALIDATION
 from rank.progress import Progress, shares
 from rank.ranker_training import RankerParts, RankerPlan, train_ranker
-from rank.served_training import EPOCHS, Judged, Serving, apart
+from rank.served_training import EPOCHS, Judged, Serving
 from rank.stages import Stages, file_digest
 from rank.systems import System
 from rank.tagger import Tagger
-from recall.candidates import CandidateSet
 from recall.corpus import Corpus, TagSet, read_corpus
 from recall.dataset import Dataset
-from recall.recaller import Recaller
 from recall.splits import Split
 from recall.storage import load_recaller, save_recaller
 from recall.training import out_of_fold_candidates, train_recall
@@ -254,7 +252,7 @@ def known(
     """
     training, validation = learned_from(dataset, made.recall), dataset.of(Split.VAL)
     candidates = candidate_file.load(made.recall / "train.npz")
-    logits = apart(np.load(made.ranker / "logits.npy"), candidates)
+    logits = candidate_file.load_logits(made.ranker / "logits.npy", candidates)
     rows = last_training.sample(training, candidates, seed=seed, most=most)
     judged = Judged.load(made.served)
     return (
@@ -266,11 +264,6 @@ def known(
             np.arange(len(validation), dtype=np.int64),
         ),
     )
-
-
-def candidates_of(recaller: Recaller, videos: Dataset) -> list[CandidateSet]:
-    """The candidates of videos that recall was not trained on."""
-    return recaller.candidates(list(videos.each()), videos.uploader_ids())
 
 
 def _ranker(
@@ -294,7 +287,7 @@ def _ranker(
         progress=progress,
     )
     export(trained.towers, parts.shape, folder / RANKER)
-    np.save(folder / "logits.npy", np.concatenate([np.zeros(0, np.float32), *trained.logits]))
+    candidate_file.save_logits(folder / "logits.npy", trained.logits)
 
 
 def _last(

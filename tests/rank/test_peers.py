@@ -40,7 +40,7 @@ def test_every_peer_beats_the_commonest_tags() -> None:
     test = packed.of(Split.TEST)
     truth = tuple(test.labels[row] for row in range(len(test)))
     reached = {
-        peer.name: compare(peer, packed, truth, test.outside.astype(np.int64)).figures.accuracy_top
+        peer.name: compare(peer, truth, test.outside.astype(np.int64)).figures.accuracy_top
         for peer in peers(packed, names, seed=0, progress=quiet)
     }
     trees = ["label_trees"] if installed() else []

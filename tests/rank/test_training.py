@@ -1,4 +1,4 @@
-"""From a folder of clips to a bundle that tags, is measured and can be edited."""
+"""From a folder of clips to a bundle that tags and is measured."""
 
 from __future__ import annotations
 
@@ -16,103 +16,19 @@ pytest.importorskip("torch")
 from encoders.encoder import Encoders
 from encoders.errors import BundleError, CorpusError
 from encoders.features import Features, Modality, State, Words
-from encoders.profile import load_profile
-from rank import edit
-from rank.bundle import EVALUATION, RECALL, open_bundle
-from rank.fitting import FitPlan
+from rank.bundle import EVALUATION, RECALL
 from rank.gathering import Gathering, without
-from rank.negatives import NegativePlan
-from rank.operating import Kind
 from rank.progress import quiet
-from rank.ranker_training import RankerPlan
 from rank.served_training import Serving
 from rank.systems import System
 from rank.tagger import Tagger
-from rank.tower import TowerSize
-from rank.training import Plan, Trained, learned_from, train
+from rank.training import Trained, learned_from, train
 from recall.dataset import Dataset
 from recall.splits import Split
 from recall.storage import load_recaller
-from recall.vocabulary import Tag
-from tests.synthetic import clip
+from tests.rank.small_training import SMALL
 
 pytestmark = pytest.mark.train
-
-KINDS = {
-    "red": ("a red wall", "red", ["red thing", "calm"]),
-    "blue": ("the blue sea", "blue", ["blue thing", "calm"]),
-    "noise": ("static on the screen", "noise", ["noise", "wild"]),
-    "checks": ("chess boards everywhere", "checks", ["pattern", "wild"]),
-}
-SMALL = Plan(
-    RankerPlan(
-        TowerSize(vector=32, narrow_frame=16, narrow_audio=16, clusters=4, audio_clusters=4),
-        FitPlan(epochs=2, bert_epochs=1, fewest_steps=20, negatives=NegativePlan(5, 0.2)),
-    ),
-    threads=1,
-)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """32 clips of four kinds, three of them for the test; one file is broken, one row as well."""
-    folder = tmp_path_factory.mktemp("corpus")
-    rows = []
-    for number in range(8):
-        for kind, (title, scene, tags) in KINDS.items():
-            name = f"{kind}-{number}"
-            clip(
-                folder / f"{name}.mp4",
-                seconds=0.5,
-                scenes=(scene,),
-                tone_hz=200.0 + 300 * list(KINDS).index(kind) + number,
-                size=(64, 64),
-            )
-            rows.append(
-                {
-                    "video_id": name,
-                    "uri": f"{name}.mp4",
-                    "title": title,
-                    "uploader_id": kind,
-                    "tags": tags,
-                    "split": "test" if number == 7 else "val" if number == 6 else "train",
-                }
-            )
-    (folder / "broken.mp4").write_bytes(b"no video")
-    rows.append({"video_id": "broken", "uri": "broken.mp4", "tags": ["calm"], "split": "train"})
-    lines = [json.dumps(row) for row in rows] + ["{not json"]
-    (folder / "corpus.jsonl").write_text("\n".join(lines))
-    return folder / "corpus.jsonl"
-
-
-@pytest.fixture(scope="module")
-def gathering(tmp_path_factory: pytest.TempPathFactory) -> Gathering:
-    return Gathering(load_profile("packaged"), tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(scope="module")
-def trained(
-    corpus: Path, gathering: Gathering, tmp_path_factory: pytest.TempPathFactory
-) -> Trained:
-    out = tmp_path_factory.mktemp("out") / "bundle"
-    return train(corpus, out, gathering=gathering, plan=SMALL, progress=quiet)
-
-
-@pytest.fixture(scope="module")
-def encoders(gathering: Gathering) -> Encoders:
-    return Encoders.open(gathering.profile)
-
-
-@pytest.fixture
-def tagger(trained: Trained, encoders: Encoders) -> Tagger:
-    return Tagger.load(trained.bundle.folder, encoders)
-
-
-@pytest.fixture
-def seen(trained: Trained) -> Features:
-    """A red test clip's features."""
-    dataset = trained.gathered.dataset
-    return dataset.features(dataset.video_ids.index("red-7"))
 
 
 def test_what_could_not_be_used_is_listed(trained: Trained) -> None:
@@ -279,93 +195,6 @@ def test_another_profiles_features_are_refused(trained: Trained, encoders: Encod
     other.profile = replace(encoders.profile, digest="0" * 64)
     with pytest.raises(BundleError, match="trained with profile"):
         Tagger.load(trained.bundle.folder, other)
-
-
-@pytest.fixture
-def edited(trained: Trained, tmp_path: Path) -> Path:
-    """A copy of the bundle, to change."""
-    return Path(shutil.copytree(trained.bundle.folder, tmp_path / "bundle"))
-
-
-def test_a_tag_added_by_its_name_alone_is_found(
-    edited: Path, encoders: Encoders, seen: Features
-) -> None:
-    before = open_bundle(edited).manifest
-    edit.add(edited, Tag("wall", "wall", ("brick wall",)), encoders)
-    tagger = Tagger.load(edited, encoders)
-    assert tagger.generation > before.generation
-    assert tagger.digest != before.digest
-    (tagging,) = tagger.tag([seen], [None])
-    assert tagger.vocabulary.index_of("wall") in tagging.candidates.tags
-    with pytest.raises(CorpusError, match="already"):
-        edit.add(edited, Tag("wall", "wall"), encoders)
-
-
-def test_an_added_tag_is_found_by_its_example(
-    edited: Path, encoders: Encoders, trained: Trained, seen: Features
-) -> None:
-    dataset = trained.gathered.dataset
-    example = dataset.features(dataset.video_ids.index("red-6"))
-    edit.add(edited, Tag("zyx", "zyx"), encoders, [("red-6", example)])
-    (tagging,) = Tagger.load(edited, encoders).tag([seen], [None])
-    tagger = Tagger.load(edited, encoders)
-    assert tagger.vocabulary.index_of("zyx") in tagging.candidates.tags
-
-
-def test_many_tags_are_added_as_one_by_one(
-    edited: Path, encoders: Encoders, trained: Trained, tmp_path: Path
-) -> None:
-    dataset = trained.gathered.dataset
-    example = ("red-6", dataset.features(dataset.video_ids.index("red-6")))
-    additions = [
-        edit.Addition(Tag("wall", "wall", ("brick wall",), "made of bricks")),
-        edit.Addition(Tag("zyx", "zyx", parents=("wall",)), [example]),
-    ]
-    alone = tmp_path / "alone"
-    shutil.copytree(edited, alone)
-    for item in additions:
-        edit.add(alone, item.tag, encoders, item.examples)
-    edit.add_all(edited, additions, encoders)
-    first, second = Tagger.load(alone, encoders), Tagger.load(edited, encoders)
-    assert first.vocabulary == second.vocabulary
-    np.testing.assert_allclose(first.ranker.tags, second.ranker.tags, atol=2e-3)
-    seen = [dataset.features(dataset.video_ids.index("red-7"))]
-    for one, other in zip(first.tag(seen, [None]), second.tag(seen, [None]), strict=True):
-        assert one.candidates.tags.tolist() == other.candidates.tags.tolist()
-        np.testing.assert_allclose(one.scores, other.scores, atol=2e-3)
-
-
-def test_a_blocked_tag_is_never_published_until_released(
-    edited: Path, encoders: Encoders, seen: Features
-) -> None:
-    def candidates() -> set[str]:
-        tagger = Tagger.load(edited, encoders)
-        (tagging,) = tagger.tag([seen], [None])
-        return {tagger.vocabulary.tags[tag].name for tag in tagging.candidates.tags.tolist()}
-
-    assert "calm" in candidates()
-    edit.block(edited, "calm")
-    assert "calm" not in candidates()
-    edit.block(edited, "calm", blocked=False)
-    assert "calm" in candidates()
-
-
-def test_a_merged_tag_stands_for_another(edited: Path, encoders: Encoders, seen: Features) -> None:
-    edit.merge(edited, "calm", "wild")
-    tagger = Tagger.load(edited, encoders)
-    (tagging,) = tagger.tag([seen], [None])
-    names = {tagger.vocabulary.tags[tag].name for tag in tagging.candidates.tags.tolist()}
-    assert "calm" not in names
-    assert "wild" in names
-
-
-def test_the_operating_point_is_a_setting(edited: Path, encoders: Encoders, seen: Features) -> None:
-    edit.set_operating_point(edited, Kind.FIXED, 0.0)
-    (everything,) = Tagger.load(edited, encoders).tag([seen], [None])
-    assert len(everything.tags) == len(everything.candidates.tags)
-    edit.set_operating_point(edited, Kind.FIXED, 1.0)
-    (nothing,) = Tagger.load(edited, encoders).tag([seen], [None])
-    assert not nothing.tags
 
 
 def test_without_any_label_tag_names_are_enough(
