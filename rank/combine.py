@@ -20,7 +20,7 @@ from encoders.features import F32
 from rank.calibration import sigmoid
 from rank.opinion import opinions
 from rank.together import Together
-from rank.trees import Trees
+from recall.trees import Trees
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]

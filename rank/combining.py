@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from encoders.features import F32
@@ -17,8 +16,9 @@ from rank.combine import Combiner, Linear, mean
 from rank.opinion import OPINION_RISING, opinions
 from rank.progress import Progress, quiet
 from rank.together import COMPANY, Together
-from rank.trees import Trees
 from recall.ragged import Ragged
+from recall.tree_training import grow
+from recall.trees import Trees
 
 Bools = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
@@ -155,44 +155,16 @@ def fit_linear(examples: Examples, plan: CombinePlan) -> Linear:
 def fit_trees(examples: Examples, plan: CombinePlan, *, seed: int) -> Trees:
     """Gradient boosting in which better evidence never lowers a probability."""
     rows = examples.rows
-    model = HistGradientBoostingClassifier(
-        max_iter=plan.trees,
-        max_depth=plan.depth,
-        max_leaf_nodes=2**plan.depth,
-        learning_rate=plan.rate,
-        min_samples_leaf=plan.leaf,
-        l2_regularization=1.0,
-        monotonic_cst=[*RISING, *(0 for _ in COMPANY), *OPINION_RISING][: rows.shape[1]],
-        early_stopping=False,
-        random_state=seed,
+    return grow(
+        rows,
+        examples.labelled,
+        [*RISING, *(0 for _ in COMPANY), *OPINION_RISING][: rows.shape[1]],
+        trees=plan.trees,
+        depth=plan.depth,
+        rate=plan.rate,
+        leaf=plan.leaf,
+        seed=seed,
     )
-    # A column that is unknown for every candidate can't be binned, and tells nothing.
-    silent = np.isnan(rows).all(axis=0)
-    model.fit(np.where(silent, np.float32(0), rows), examples.labelled)
-    return as_arrays(model)
-
-
-def as_arrays(model: HistGradientBoostingClassifier) -> Trees:
-    """A fitted model's trees as plain arrays."""
-    found = [stage[0].nodes for stage in model._predictors]
-    most = max(len(nodes) for nodes in found)
-    shape = (len(found), most)
-    own = np.broadcast_to(np.arange(most), shape)
-    column, left, right = (np.zeros(shape, np.int16) for _ in range(3))
-    limit, value, unknown = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
-    left[:], right[:] = own, own
-    depth = 0
-    for tree, nodes in enumerate(found):
-        count, split = len(nodes), ~nodes["is_leaf"].astype(bool)
-        column[tree, :count] = np.where(split, nodes["feature_idx"], 0)
-        limit[tree, :count] = np.where(split, nodes["num_threshold"], 0)
-        unknown[tree, :count] = nodes["missing_go_to_left"]
-        value[tree, :count] = nodes["value"]
-        left[tree, :count] = np.where(split, nodes["left"], own[tree, :count])
-        right[tree, :count] = np.where(split, nodes["right"], own[tree, :count])
-        depth = max(depth, int(nodes["depth"].max()))
-    base = float(np.ravel(model._baseline_prediction)[0])
-    return Trees(column, limit, unknown, left, right, value, base, depth)
 
 
 def untrained() -> Combiner:

@@ -16,12 +16,14 @@ from recall.candidates import CHANNELS, HINTS, Channel
 from recall.channels import Channels, untrained_mixers
 from recall.dataset import Dataset
 from recall.library import Library, carry_over
+from recall.merging import RISING, Merge, mixer_columns, tree_columns, untrained_mixer
 from recall.mixing import Mixer
 from recall.parts import Batch, Carry, Neighbours, lay_out
 from recall.proposals import Proposals, align
 from recall.ragged import Ragged
-from recall.recaller import A_CHANNEL, merge_columns, untrained_merge
+from recall.recaller import A_CHANNEL
 from recall.strangers import Strangers
+from recall.tree_training import grow
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -32,6 +34,7 @@ _VIDEOS_TO_TUNE = 600
 _NEIGHBOURS = (30, 60, 120, 200)
 _TEMPERATURES = (0.02, 0.04, 0.07, 0.12, 0.2, 0.4)
 _AT_ONCE = 256
+_ENOUGH_FOR_TREES = 500  # true pairs
 
 
 def tuned(
@@ -119,7 +122,7 @@ def _average_precision(pairs: Proposals, true: Mask, lengths: I64) -> float:
 
 def fit_mixers(
     parts: Sequence[Channels], videos: Dataset, strangers: Strangers, seed: int
-) -> tuple[dict[Channel, Mixer], Mixer]:
+) -> tuple[dict[Channel, Mixer], Merge]:
     """The mixers of the five channels, and the merge; ``parts[i]`` has not seen fold ``i``."""
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(len(videos))[:_VIDEOS_TO_FIT])
@@ -161,20 +164,27 @@ def fit_mixers(
             pairs.with_scores(mixers[channel](table, silent)).strongest(A_CHANNEL)
             for pairs, table, silent in laid_out
         ]
-    tables, silents, truths = [], [], []
+    tables, hint_tables, truths = [], [], []
     for number, (channels, batch, true) in enumerate(batches):
         pairs, log_odds = align(
             [proposed[channel][number] for channel in CHANNELS], len(channels.prior)
         )
         hints = channels.hints(_with_words(channels, batch), pairs, mixers[Channel.CLASSIFIER])
-        table, silent = merge_columns(log_odds, np.stack([hints[hint] for hint in HINTS], axis=1))
-        tables.append(table)
-        silents.append(silent)
+        tables.append(log_odds)
+        hint_tables.append(np.stack([hints[hint] for hint in HINTS], axis=1))
         truths.append(np.isin(pairs.keys(len(channels.prior)), true))
-    merge = Mixer.fit(
-        np.concatenate(tables), np.concatenate(silents), np.concatenate(truths), untrained_merge()
-    )
-    return mixers, merge
+    log_odds, hint_table = np.concatenate(tables), np.concatenate(hint_tables)
+    return mixers, fit_merge(log_odds, hint_table, np.concatenate(truths), seed)
+
+
+def fit_merge(log_odds: F32, hints: F32, true: Mask, seed: int) -> Merge:
+    """The merge, from pairs [P] of which ``true`` says what they are."""
+    mixer = Mixer.fit(*mixer_columns(log_odds, hints), true, untrained_mixer())
+    if true.sum() < _ENOUGH_FOR_TREES:
+        return Merge(mixer)
+    rows = tree_columns(log_odds, hints)
+    trees = grow(rows, true, RISING, trees=100, depth=5, rate=0.1, leaf=30, seed=seed)
+    return Merge(mixer, trees)
 
 
 def _with_words(channels: Channels, batch: Batch) -> Batch:

@@ -14,6 +14,7 @@ from encoders.features import Features
 from recall.candidates import CHANNELS, HINTS, CandidateSet, Channel, Evidence, Neighbour
 from recall.channels import Channels, silence
 from recall.classifier import Classifier
+from recall.merging import Merge
 from recall.mixing import Mixer
 from recall.names import NameMatcher
 from recall.parts import Batch, lay_out
@@ -25,7 +26,6 @@ from recall.vocabulary import Tag, Vocabulary
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 A_CHANNEL = 100  # candidates of one channel, at most
 _ALWAYS = 20  # candidates that even a small vocabulary may give
@@ -71,7 +71,7 @@ class Recaller:
     vocabulary: Vocabulary
     channels: Channels
     mixers: dict[Channel, Mixer]
-    merge: Mixer
+    merge: Merge
     pool: Executor | None = None
 
     def candidates(
@@ -110,7 +110,7 @@ class Recaller:
         pairs, log_odds = align(proposed, len(self.vocabulary))
         hints = self.channels.hints(batch, pairs, self.mixers[Channel.CLASSIFIER])
         hint_table = np.stack([hints[hint] for hint in HINTS], axis=1)
-        merged = self.merge(*merge_columns(log_odds, hint_table))
+        merged = self.merge(log_odds, hint_table)
         scores = (1 / (1 + np.exp(-log_odds))).astype(np.float32)
         return Merged(pairs.with_scores(merged), scores, hint_table)
 
@@ -215,22 +215,3 @@ def _expected(channels: Channels) -> float:
     """
     used = channels.prior[channels.library.counts() > 0]
     return float(np.median(used if len(used) else channels.prior)) if len(channels.prior) else 0.0
-
-
-def merge_columns(log_odds: F32, hints: F32) -> tuple[F32, Mask]:
-    """The merge's columns: the channels' log odds [P, 5] beside the hints [P, H].
-
-    A channel's NaN means that it did not propose the pair, a hint's that it is unknown.
-    """
-    scores = np.concatenate([log_odds, hints], axis=1)
-    silent = np.zeros(scores.shape, dtype=bool)
-    silent[:, log_odds.shape[1] :] = np.isnan(hints)
-    return scores, silent
-
-
-def untrained_merge() -> Mixer:
-    """The merge before any label has been seen: channels and names count, the other hints don't."""
-    mixer = Mixer.untrained([(-6.0, 0.0)] * len(CHANNELS) + [(0.0, 1.0)] * len(HINTS))
-    weights = mixer.weights.copy()
-    weights[3 * len(CHANNELS) : -1] = 0.0
-    return Mixer(mixer.curves, weights)

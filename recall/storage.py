@@ -19,6 +19,7 @@ from recall.classifier import Classifier
 from recall.index import EXACT_UP_TO, VectorIndex
 from recall.library import Library
 from recall.linear import LinearClassifier
+from recall.merging import Merge
 from recall.mixing import Mixer
 from recall.names import NameMatcher
 from recall.parts import Carry, NameSearch, VectorNeighbours, WordNeighbours
@@ -79,7 +80,7 @@ def save_recaller(recaller: Recaller, folder: Path) -> None:
         "dims": asdict(channels.dims),
         "carries": carries,
         "mixers": {channel.value: mixer.to_json() for channel, mixer in recaller.mixers.items()},
-        "merge": recaller.merge.to_json(),
+        "merge": recaller.merge.save(folder),
     }
     (folder / "recaller.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
@@ -146,7 +147,7 @@ def _recaller(folder: Path, settings: Mapping[str, Any], threads: int) -> Recall
     )
     mixers = {Channel(name): Mixer.from_json(stored) for name, stored in settings["mixers"].items()}
     mixers[Channel.CLASSIFIER] = _with_linear(mixers[Channel.CLASSIFIER])
-    return Recaller(vocabulary, channels, mixers, Mixer.from_json(settings["merge"]))
+    return Recaller(vocabulary, channels, mixers, Merge.load(folder, settings["merge"]))
 
 
 def _with_linear(mixer: Mixer) -> Mixer:

@@ -15,10 +15,11 @@ from recall.dataset import Dataset
 from recall.fitting import fit_mixers, tuned
 from recall.linear import joined
 from recall.linear_training import train_linear
+from recall.merging import Merge, untrained_mixer
 from recall.names import Embed
 from recall.network_training import Examples, Recipe, train_network
 from recall.ragged import Ragged
-from recall.recaller import Recaller, untrained_merge
+from recall.recaller import Recaller
 from recall.splits import Split
 from recall.strangers import Strangers
 from recall.untrained import (
@@ -82,7 +83,7 @@ def train_recall(
     seen = scenes_of(views, spaces.picture)
     channels = untrained_channels(videos, views, seen, lasting, seed)
     strangers = Strangers.of(videos.component, videos.sources, folds, seed)
-    untrained = Recaller(vocabulary, channels, untrained_mixers(), untrained_merge())
+    untrained = Recaller(vocabulary, channels, untrained_mixers(), Merge(untrained_mixer()))
     if len(videos) < FEWEST_FOR_A_NETWORK or not len(videos.labels.values) or strangers.folds < 2:
         return TrainedRecall(untrained, videos, (untrained,), strangers.in_one_fold(), 0)
 

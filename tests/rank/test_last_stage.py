@@ -21,9 +21,10 @@ from rank import calibration, combining, last_training, threshold
 from rank.columns import COLUMNS, RISING, below_best, columns, places
 from rank.combine import Combiner
 from rank.together import COMPANY
-from rank.trees import Trees
 from recall.candidates import CHANNELS, HINTS, CandidateSet
 from recall.ragged import Ragged
+from recall.tree_training import as_arrays
+from recall.trees import Trees
 
 pytestmark = pytest.mark.train
 
@@ -99,7 +100,7 @@ def test_trees_as_arrays_give_what_scikit_learn_gives(tmp_path: Path) -> None:
     given_ = examples(800)
     model = HistGradientBoostingClassifier(max_iter=20, max_depth=4, early_stopping=False)
     model.fit(given_.rows, given_.labelled)
-    combining.as_arrays(model).save(tmp_path / "trees.npz")
+    as_arrays(model).save(tmp_path / "trees.npz")
     ours = Trees.load(tmp_path / "trees.npz")(given_.rows)
     np.testing.assert_allclose(ours, model.decision_function(given_.rows), atol=1e-9)
 
@@ -110,7 +111,7 @@ def test_a_tree_may_ask_only_whether_a_value_is_known() -> None:
     rows[:400] = np.nan
     model = HistGradientBoostingClassifier(max_iter=3, max_depth=1, early_stopping=False)
     model.fit(rows, np.isnan(rows[:, 0]))
-    trees = combining.as_arrays(model)
+    trees = as_arrays(model)
     assert np.isinf(trees.limit).any()
     np.testing.assert_allclose(trees(rows), model.decision_function(rows), atol=1e-9)
 
