@@ -20,6 +20,7 @@ from rank.columns import COLUMNS
 from rank.combining import CombinePlan, Examples
 from rank.comparing import Row, compared
 from rank.gathering import without
+from rank.implied import raised
 from rank.last_training import Known
 from rank.metrics import Scored
 from rank.ranker_table import PARTS_OF, Arena, averaged, deprived
@@ -28,6 +29,7 @@ from rank.tagger import Tagger
 from rank.training import Trained, known
 from rank.variants import Ground
 from recall.candidates import CHANNELS, Channel, Hint
+from recall.ragged import Ragged
 
 Bools = npt.NDArray[np.bool_]
 
@@ -43,10 +45,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What the last stage learns from (training, then validation videos) and is judged on."""
+    """What the last stage learns from (training, then validation videos) and is judged on.
+
+    ``above``: to each tag, those that it implies; nothing where the labels spoke against it.
+    """
 
     learned: tuple[Known, ...]
     test: Examples
+    above: Ragged[np.int32]
 
 
 def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
@@ -56,7 +62,14 @@ def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     found = tagger.recaller.candidates(features, ground.test.uploader_ids())
     everything = np.arange(len(ground.test), dtype=np.int64)
     logits = tagger.ranker.logits(features, found)
-    return Stage(learned, last_training.examples_of(ground.test, found, logits, everything))
+    test = last_training.examples_of(ground.test, found, logits, everything)
+    above = tagger.vocabulary.above
+    return Stage(learned, test, above if tagger.operating.implied else emptied(above))
+
+
+def emptied(lists: Ragged[np.int32]) -> Ragged[np.int32]:
+    """As many lists, with nothing in them."""
+    return Ragged(lists.values[:0], np.zeros_like(lists.starts))
 
 
 def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
@@ -70,6 +83,8 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
     if sum(int(part.examples.labelled.sum()) for part in stage.learned) >= plan.many:
         changes["a single round of trees"] = (stage, replace(plan, rounds=1))
         changes["without company and opinions"] = (stage, replace(plan, many=2**62))
+    if len(stage.above.values):
+        changes["without what a tag implies"] = (replace(stage, above=emptied(stage.above)), plan)
     changes["regression without trees"] = (stage, replace(plan, share=0.0))
     changes["training videos alone"] = (replace(stage, learned=stage.learned[:1]), plan)
     whole: list[Scored] = []
@@ -87,7 +102,7 @@ def refitted(ground: Ground, stage: Stage, plan: CombinePlan) -> Scored:
     learned = reduce(last_training.both, stage.learned)
     combiner = combining.fit(learned.examples, learned.labels, learned.groups, plan, seed=0)
     test = stage.test
-    logits = combiner(test.rows, test.tags, test.video)
+    logits = raised(combiner(test.rows, test.tags, test.video), test.tags, test.video, stage.above)
     right = [
         np.isin(test.tags[test.video == row], ground.true.tags[row])
         for row in range(len(ground.test))
@@ -131,7 +146,7 @@ def without_channel(stage: Stage, channel: Channel) -> Stage:
 def altered(stage: Stage, how: Callable[[Examples], Examples]) -> Stage:
     """All candidates, those learned from and those of test videos, changed in the same way."""
     learned = tuple(replace(part, examples=how(part.examples)) for part in stage.learned)
-    return Stage(learned, how(stage.test))
+    return replace(stage, learned=learned, test=how(stage.test))
 
 
 def missing_modality(ground: Ground, tagger: Tagger, bootstrap: Bootstrap) -> list[Row]:

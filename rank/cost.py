@@ -62,7 +62,7 @@ def _last(tagger: Tagger, features: Features, candidates: CandidateSet) -> objec
     """The last stage alone, as if the ranker's logits were there already."""
     rows = columns(features, candidates, np.zeros(len(candidates.tags), np.float32))
     video = np.zeros(len(rows), np.int64)
-    return tagger.operating.calibration(tagger.combiner(rows, candidates.tags, video))
+    return tagger.judged(rows, candidates.tags, video)
 
 
 def _candidates(tags: I64, random: np.random.Generator) -> CandidateSet:

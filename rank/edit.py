@@ -96,7 +96,7 @@ def set_operating_point(
     old = Operating.load(bundle.last)
     validation = Validation.load(bundle.last / VALIDATION)
     point = choose(kind, target, validation, per_tag=per_tag)
-    new = Operating(old.calibration, point, old.standard)
+    new = replace(old, point=point)
     return _changed(bundle, lambda fresh: new.save(fresh / LAST))
 
 

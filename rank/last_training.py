@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import average_precision_score
 
 from encoders.features import F32, I64
 from rank import calibration, combining
 from rank.columns import COLUMNS, columns
 from rank.combine import Combiner
 from rank.combining import CombinePlan, Examples
+from rank.implied import raised
 from rank.operating import Kind, Operating, OperatingPoint, Validation
 from rank.progress import Progress, quiet
 from rank.threshold import TAGS_PER_VIDEO, for_tags_per_video
@@ -21,6 +23,7 @@ from recall.dataset import Dataset
 from recall.ragged import Ragged
 from recall.strangers import groups_of
 
+Bools = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
 
 MOST_ROWS = 600_000  # candidates that settle the last stage well enough
@@ -102,6 +105,7 @@ def train_last(
     training: Known,
     validation: Known,
     plan: CombinePlan,
+    above: Ragged[np.int32],
     *,
     seed: int,
     progress: Progress = quiet,
@@ -111,13 +115,17 @@ def train_last(
     All are seen as strangers: training videos by recall and ranker from folds without them,
     validation videos as they are served. These are fewer, but their material is new to everything,
     as an upload's is. Calibration and thresholds go by logits of combiners that have not seen the
-    video; where validation has too little to say, by those of training videos, too.
+    video; where validation has too little to say, by those of training videos, too. ``above``: to
+    each tag, those that it implies, which counts unless the labels speak against it.
     """
     every = both(training, validation)
     examples, labels, groups = every.examples, every.labels, every.groups
     held = combining.cross_fit(
         examples, labels, groups, plan, folds=FOLDS, seed=seed, progress=progress
     )
+    higher = raised(held, examples.tags, examples.video, above)
+    implied = not precision(held, examples.labelled) > precision(higher, examples.labelled)
+    held = higher if implied else held
     progress("last stage", 0, 1)
     combiner = combining.fit(examples, labels, groups, plan, seed=seed)
     known, seen = examples.labelled, held
@@ -136,6 +144,11 @@ def train_last(
     point = OperatingPoint(Kind.TAGS_PER_VIDEO, TAGS_PER_VIDEO, threshold)
     return LastStage(
         combiner,
-        Operating(fitted, point),
+        Operating(fitted, point, implied=implied),
         Validation(scores, judged.labelled, judged.tags, judged.video, count),
     )
+
+
+def precision(logits: F64, labelled: Bools) -> float:
+    """The average precision of all candidates in one list, 0 where none is labelled."""
+    return float(average_precision_score(labelled, logits)) if labelled.any() else 0.0

@@ -108,18 +108,21 @@ class Validation:
 class Operating:
     """A bundle's calibration, its operating point, and the thresholds that evaluation compares at.
 
-    ``standard``: by system, the threshold that gives 3.12 tags a video on validation.
+    ``standard``: by system, the threshold that gives 3.12 tags a video on validation. ``implied``:
+    whether a tag is at least as likely as what implies it (``rank.implied``).
     """
 
     calibration: Calibration
     point: OperatingPoint
     standard: Mapping[str, float] = field(default_factory=dict)
+    implied: bool = False
 
     def save(self, folder: Path) -> None:
         """Write two JSON files."""
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / CALIBRATION, asdict(self.calibration))
-        _write(folder / OPERATING, {"point": asdict(self.point), "standard": dict(self.standard)})
+        rest = {"standard": dict(self.standard), "implied": self.implied}
+        _write(folder / OPERATING, {"point": asdict(self.point), **rest})
 
     @classmethod
     def load(cls, folder: Path) -> Operating:
@@ -137,6 +140,7 @@ class Operating:
                     {int(tag): float(value) for tag, value in point.get("own", {}).items()},
                 ),
                 {name: float(value) for name, value in found["standard"].items()},
+                bool(found.get("implied", False)),  # earlier bundles were calibrated without
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(

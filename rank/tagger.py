@@ -16,6 +16,7 @@ from encoders.features import F32, Features
 from rank.bundle import Bundle, open_bundle
 from rank.columns import columns
 from rank.combine import Combiner
+from rank.implied import raised
 from rank.operating import Operating
 from rank.ranker import Ranker
 from recall.candidates import CHANNELS, HINTS, CandidateSet, Channel, Evidence
@@ -24,6 +25,8 @@ from recall.storage import load_recaller
 from recall.vocabulary import Vocabulary
 
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +150,18 @@ class Tagger:
             return [(np.zeros(0), each) for each in logits]
         tags = np.concatenate([each.tags for each in found])
         video = np.repeat(np.arange(len(batch)), np.diff(counts))
-        scores = self.operating.calibration(self.combiner(np.concatenate(rows), tags, video))
+        scores = self.judged(np.concatenate(rows), tags, video)
         return [
             (scores[start:end], each)
             for start, end, each in zip(counts, counts[1:], logits, strict=False)
         ]
+
+    def judged(self, rows: F32, tags: I32, video: I64) -> F64:
+        """Calibrated scores float64 [n] of candidates, by rows of ``rank.columns``."""
+        logits = self.combiner(rows, tags, video)
+        if self.operating.implied:
+            logits = raised(logits, tags, video, self.vocabulary.above)
+        return self.operating.calibration(logits)
 
     def _published(
         self,

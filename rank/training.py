@@ -52,6 +52,7 @@ from recall.dataset import Dataset
 from recall.splits import Split
 from recall.storage import load_recaller, save_recaller
 from recall.training import out_of_fold_candidates, train_recall
+from recall.vocabulary import Vocabulary
 
 FOLDS = 5
 MANY = 50_000  # training videos; of more, models of two thirds are near enough to what serves,
@@ -154,7 +155,7 @@ def train(
         shutil.copytree(made.served / RECALL, folder / RECALL)
         shutil.copytree(made.served / RANKER, folder / RANKER)
         (folder / LAST).mkdir()
-        _last(dataset, made, plan.last, folder / LAST, seed, progress)
+        _last(dataset, made, corpus.vocabulary, plan.last, folder / LAST, seed, progress)
         profile = gathering.profile
         before = generation_of(out)
         seal(folder, profile=profile.name, profile_digest=profile.digest, version=version)
@@ -291,10 +292,18 @@ def _ranker(
 
 
 def _last(
-    dataset: Dataset, made: Made, plan: CombinePlan, folder: Path, seed: int, progress: Progress
+    dataset: Dataset,
+    made: Made,
+    vocabulary: Vocabulary,
+    plan: CombinePlan,
+    folder: Path,
+    seed: int,
+    progress: Progress,
 ) -> None:
     training, validation = known(dataset, made, seed=seed)
-    stage = last_training.train_last(training, validation, plan, seed=seed, progress=progress)
+    stage = last_training.train_last(
+        training, validation, plan, vocabulary.above, seed=seed, progress=progress
+    )
     operating = stage.operating
     standard = {System.RECALL_RANKING.value: operating.point.threshold}
     standard |= {name.value: at for name, at in Judged.load(made.served).standard.items()}

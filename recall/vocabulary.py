@@ -20,6 +20,7 @@ import numpy.typing as npt
 from encoders.errors import CorpusError
 from recall.fields import optional, strings
 from recall.normal import key, short_digest, slug
+from recall.ragged import Ragged
 
 I32 = npt.NDArray[np.int32]
 
@@ -160,9 +161,19 @@ class Vocabulary:
         return tuple(pairs)
 
     @cached_property
-    def parents_of(self) -> tuple[tuple[int, ...], ...]:
-        """The indexes of each tag's parents."""
-        return tuple(tuple(self._by_id[p] for p in tag.parents) for tag in self.tags)
+    def above(self) -> Ragged[np.int32]:
+        """To each tag, the indexes of all that it implies: its parents, theirs, and so on."""
+        parents = [[self._stand_in(self._by_id[p]) for p in tag.parents] for tag in self.tags]
+        lists = []
+        for index in range(len(self)):
+            found: set[int] = set()
+            left = [index]
+            while left:
+                new = set(parents[left.pop()]) - found
+                found |= new
+                left += new
+            lists.append(np.asarray(sorted(found - {index}), dtype=np.int32))
+        return Ragged.of(lists, np.int32)
 
     def add(self, tag: Tag) -> Vocabulary:
         """With one more tag at the end; raises CorpusError where its id or name is taken."""

@@ -35,7 +35,7 @@ def stage() -> Stage:
     tags, video = np.arange(3, dtype=np.int32), np.zeros(3, np.int64)
     examples = Examples(rows, np.array([True, False, True]), tags, video)
     learned = Known(examples, Ragged.of([tags], np.int32), np.zeros(1, np.int64))
-    return Stage((learned,), examples)
+    return Stage((learned,), examples, Ragged.of([tags[:0]] * 3, np.int32))
 
 
 def test_a_channel_goes_with_its_columns_its_count_and_what_only_it_proposed() -> None:

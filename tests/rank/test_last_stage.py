@@ -28,6 +28,8 @@ from recall.trees import Trees
 
 pytestmark = pytest.mark.train
 
+UNRELATED: Ragged[np.int32] = Ragged.of([np.zeros(0, np.int32)] * 20, np.int32)
+
 
 def examples(count: int, *, seed: int = 0) -> combining.Examples:
     random = np.random.default_rng(seed)
@@ -211,7 +213,7 @@ def test_validation_videos_teach_what_holds_on_new_material() -> None:
     told[:, 2] = np.where(training.labelled, 1, -1)
     training = replace(training, rows=told)
     stage = last_training.train_last(
-        known(training, 0), known(validation, 10_000), combining.CombinePlan(), seed=0
+        known(training, 0), known(validation, 10_000), combining.CombinePlan(), UNRELATED, seed=0
     )
     scores, misled = logits(stage.combiner, fresh), logits(fitted(training), fresh)
 
@@ -230,7 +232,7 @@ def test_validation_scores_are_of_combiners_that_never_saw_the_video() -> None:
         for some in (examples(2000), examples(4000, seed=1))
     )
     stage = last_training.train_last(
-        known(training, 0), known(validation, 1_000), combining.CombinePlan(), seed=0
+        known(training, 0), known(validation, 1_000), combining.CombinePlan(), UNRELATED, seed=0
     )
     scores, labelled = stage.validation.score, stage.validation.right
     assert abs(scores[labelled].mean() - scores[~labelled].mean()) < 0.02
@@ -245,13 +247,39 @@ def test_few_validation_videos_do_not_settle_calibration(seed: int) -> None:
         examples(count, seed=3 * seed + place) for place, count in enumerate((20_000, 600, 20_000))
     )
     stage = last_training.train_last(
-        known(training, 0), known(validation, 10_000), combining.CombinePlan(), seed=0
+        known(training, 0), known(validation, 10_000), combining.CombinePlan(), UNRELATED, seed=0
     )
     scores = stage.operating.calibration(logits(stage.combiner, fresh))
     parts = np.array_split(np.argsort(scores), 10)
     gaps = [abs(scores[part].mean() - fresh.labelled[part].mean()) for part in parts]
     assert np.mean(gaps) < 0.015
     assert stage.validation.videos == 30
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_tag_counts_as_implied_unless_the_labels_speak_against_it(*, written: bool) -> None:
+    """Tags 1 to 19 imply tag 0, which nothing else tells; labels have it with them, or never."""
+    above = Ragged.of([np.zeros(int(tag > 0), np.int32) for tag in range(20)], np.int32)
+    training, validation = (examples(6_000, seed=seed) for seed in range(2))
+
+    def altered(some: combining.Examples) -> combining.Examples:
+        rows, labelled = (
+            some.rows.reshape(-1, 20, len(COLUMNS)).copy(),
+            some.labelled.reshape(-1, 20),
+        )
+        rows[:, 0] = np.nan
+        first = labelled[:, 1:].any(axis=1, keepdims=True) & written
+        together = np.concatenate([first, labelled[:, 1:]], axis=1)
+        return replace(some, rows=rows.reshape(some.rows.shape), labelled=together.ravel())
+
+    stage = last_training.train_last(
+        known(altered(training), 0),
+        known(altered(validation), 10_000),
+        combining.CombinePlan(many=2**62),
+        above,
+        seed=0,
+    )
+    assert stage.operating.implied is written
 
 
 @settings(deadline=None, max_examples=20)
