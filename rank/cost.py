@@ -40,10 +40,8 @@ class RankingCost:
 
 def measure(tagger: Tagger, features: Features) -> RankingCost:
     """The best of five rounds each; tag vectors are the bundle's, repeated up to 300,000."""
-    ranker = tagger.ranker
-    known = np.asarray(ranker.tags)
-    wide = replace(ranker, tags=known[np.arange(VOCABULARY) % len(known)])
-    large = replace(tagger, ranker=wide)
+    large = enlarged(tagger, VOCABULARY)
+    wide = large.ranker
     random = np.random.default_rng(0)
     some = [
         _candidates(np.sort(random.choice(VOCABULARY, CANDIDATES, replace=False)), random)
@@ -56,6 +54,14 @@ def measure(tagger: Tagger, features: Features) -> RankingCost:
         towers=towers,
         everything=towers + last * HUNDREDTH,
     )
+
+
+def enlarged(tagger: Tagger, tags: int) -> Tagger:
+    """With its tags repeated up to ``tags``. It can score candidates, not find them."""
+    known = np.asarray(tagger.ranker.tags)
+    ranker = replace(tagger.ranker, tags=known[np.arange(tags) % len(known)])
+    recaller = replace(tagger.recaller, vocabulary=tagger.vocabulary.repeated(tags))
+    return replace(tagger, recaller=recaller, ranker=ranker)
 
 
 def _last(tagger: Tagger, features: Features, candidates: CandidateSet) -> object:

@@ -183,6 +183,32 @@ class Vocabulary:
             )
         return Vocabulary((*self.tags, tag))
 
+    def repeated(self, tags: int) -> Vocabulary:
+        """Its tags over and over, ``tags`` in all, parents beside them: to measure at such a size.
+
+        Each block of them has ids and names of its own; the last block's tags may lack parents.
+        """
+        base = len(self)
+
+        def numbered(name: str, block: int) -> str:
+            return f"{name}{block or ''}"
+
+        return Vocabulary(
+            tuple(
+                Tag(
+                    numbered(f"{tag.tag_id}-", block),
+                    numbered(tag.name, block),
+                    parents=tuple(
+                        numbered(f"{parent}-", block)
+                        for parent in tag.parents
+                        if block * base + self._by_id[parent] < tags
+                    ),
+                )
+                for block in range(-(-tags // base))
+                for tag in self.tags[: tags - block * base]
+            )
+        )
+
     def block(self, name: str, *, blocked: bool = True) -> Vocabulary:
         """With one tag blocked, or released again."""
         index = self.require(name)

@@ -36,7 +36,6 @@ from recall.ragged import Ragged
 from recall.recaller import Recaller
 from recall.uploader import UploaderHistory
 from recall.views import Placed, views_of
-from recall.vocabulary import Tag, Vocabulary
 from recall.words import SparseRows, WordClassifier, WordIndex
 
 F32 = npt.NDArray[np.float32]
@@ -118,7 +117,7 @@ def enlarge(
     size = Size(size.videos, max(size.tags, base))
     copy_of = random.integers(0, len(old.library), size.videos)
     tell(f"vocabulary of {size.tags:,} tags")
-    vocabulary = _vocabulary(recaller.vocabulary, size.tags)
+    vocabulary = recaller.vocabulary.repeated(size.tags)
     library = _library(old.library, copy_of, base, size, random)
     prior = log_share(library.counts(), size.videos)
     linear = _projected(old.linear, size.tags, random)
@@ -183,16 +182,6 @@ def _roughened(vectors: F32, rows: I64, random: Random) -> F32:
     noise *= np.float32(0.1 * vectors.std())
     noise += vectors[rows]
     return noise
-
-
-def _vocabulary(old: Vocabulary, tags: int) -> Vocabulary:
-    base = len(old)
-    return Vocabulary(
-        tuple(
-            Tag(f"tag-{number}", f"{old.tags[number % base].name}{number // base or ''}")
-            for number in range(tags)
-        )
-    )
 
 
 def _library(old: Library, copy_of: I64, base: int, size: Size, random: Random) -> Library:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from encoders.encoder import Encoders
 from encoders.features import F32, Features, Modality, State, Words
 from encoders.profile import Profile, load_profile
 from rank.bundle import open_bundle
+from rank.cost import enlarged
 from rank.inputs import pack
 from rank.tagger import Tagger
 from recall.candidates import CHANNELS, HINTS, CandidateSet
@@ -30,10 +30,7 @@ def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
     """
     profile = load_profile(open_bundle(bundle).manifest.profile)
     encoders = Encoders.open(profile, threads=threads)
-    tagger = Tagger.load(bundle, encoders, threads=threads)
-    known = np.asarray(tagger.ranker.tags)
-    tags = known[np.arange(VOCABULARY) % len(known)]
-    tagger = replace(tagger, ranker=replace(tagger.ranker, tags=tags))
+    tagger = enlarged(Tagger.load(bundle, encoders, threads=threads), VOCABULARY)
     features = _features(profile, encoders)
     rows = []
     for videos in (1, 8):

@@ -36,7 +36,6 @@ from recall.splits import SPLITS, Split
 from recall.storage import load_recaller
 from recall.training import train_again, train_recall
 from recall.views import Space, unit
-from recall.vocabulary import Tag, Vocabulary
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -88,7 +87,7 @@ def bench_training(
         done("the videos themselves")
         trained = train_recall(
             dataset,
-            _vocabulary(small.vocabulary, size.tags),
+            small.vocabulary.repeated(size.tags),
             sentences=_embed(small.channels.meaning.vectors),
             names=_embed(small.channels.bridge.vectors),
             seed=seed,
@@ -229,15 +228,6 @@ def _words(channels: Channels, copy_of: I64, random: Random) -> tuple[Words, ...
     return tuple(
         Words(f"{texts[video]} rare{word}")
         for video, word in zip(copy_of.tolist(), rare.tolist(), strict=True)
-    )
-
-
-def _vocabulary(old: Vocabulary, tags: int) -> Vocabulary:
-    return Vocabulary(
-        tuple(
-            Tag(f"tag-{number}", f"{old.tags[number % len(old)].name} {number // len(old)}")
-            for number in range(tags)
-        )
     )
 
 

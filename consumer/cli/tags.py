@@ -33,7 +33,9 @@ def tags() -> None:
 @click.option("--id", "tag_id", help="The tag's id (default: made from the name).")
 @click.option("--alias", "aliases", multiple=True, help="Another name; may be repeated.")
 @click.option("--description", default="", help="One sentence on what the tag means.")
-@click.option("--parent", "parents", multiple=True, help="A wider tag, which NAME implies; may be repeated.")
+@click.option(
+    "--parent", "parents", multiple=True, help="A wider tag, which NAME implies; may be repeated."
+)
 @click.option("--example", "examples", multiple=True, type=FILE, help="A video that has the tag.")
 def add(
     bundle: Path,

@@ -105,3 +105,11 @@ def test_words_are_folded_so_that_plurals_and_case_meet() -> None:
         "bone",
     ]
     assert tokens("猫と犬") == ["猫", "と", "犬"]
+
+
+def test_repeated_tags_keep_their_parents_block_by_block() -> None:
+    family = Vocabulary((Tag("dog", "dog"), Tag("corgi", "corgi", parents=("dog",))))
+    many = family.repeated(5)
+    assert [tag.name for tag in many.tags] == ["dog", "corgi", "dog1", "corgi1", "dog2"]
+    assert [many.above[tag].tolist() for tag in range(5)] == [[], [0], [], [2], []]
+    assert [len(Vocabulary(family.tags[::-1]).repeated(size)) for size in (1, 2, 3)] == [1, 2, 3]
