@@ -33,7 +33,8 @@ I64 = npt.NDArray[np.int64]
 class ScoredTag:
     """One published tag. ``channels``: who proposed it; ``evidence``: why, when asked for.
 
-    ``parts``: by name, the ranker's logit and the hints that were known, when asked for.
+    ``parts``: by name, the ranker's logit, the hints that were known, and a tag that implies it
+    and gave it its score, when asked for.
     """
 
     tag_id: str
@@ -184,7 +185,8 @@ class Tagger:
             parts: tuple[tuple[str, float], ...] = ()
             if explain:
                 evidence = self.recaller.explain(features, uploader, candidates, place)
-                parts = _parts(candidates, logits, place)
+                below = self._below(candidates, scores, place)
+                parts = (*_parts(candidates, logits, place), *below)
             tags.append(
                 ScoredTag(
                     tag.tag_id,
@@ -196,6 +198,19 @@ class Tagger:
                 )
             )
         return tuple(tags)
+
+    def _below(
+        self, candidates: CandidateSet, scores: F64, place: int
+    ) -> tuple[tuple[str, float], ...]:
+        """The candidate that implies the one at ``place`` and gave it its score, if one did."""
+        if not self.operating.implied:
+            return ()
+        above, tags = self.vocabulary.above, candidates.tags
+        return tuple(
+            (f"implied by {self.vocabulary.tags[int(tags[other])].name}", float(scores[other]))
+            for other in np.flatnonzero(scores == scores[place]).tolist()
+            if other != place and tags[place] in above[int(tags[other])]
+        )[:1]
 
 
 def _parts(candidates: CandidateSet, logits: F32, place: int) -> tuple[tuple[str, float], ...]:

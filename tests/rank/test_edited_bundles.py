@@ -54,6 +54,25 @@ def test_an_added_tag_is_found_by_its_example(
     assert tagger.vocabulary.index_of("zyx") in tagging.candidates.tags
 
 
+def test_an_added_tag_implies_its_parent(
+    edited: Path, encoders: Encoders, trained: Trained, seen: Features
+) -> None:
+    dataset = trained.gathered.dataset
+    example = dataset.features(dataset.video_ids.index("red-6"))
+    before = Tagger.load(edited, encoders)
+    (tagging,) = before.tag([seen], [None])
+    least = int(tagging.candidates.tags[np.argmin(tagging.scores)])
+    parent = before.vocabulary.tags[least].tag_id
+    edit.add(edited, Tag("zyx", "zyx", parents=(parent,)), encoders, [("red-6", example)])
+    edit.set_operating_point(edited, Kind.FIXED, 0.0)
+    (tagging,) = Tagger.load(edited, encoders).tag([seen], [None], explain=True)
+    scores = dict(zip(tagging.candidates.tags.tolist(), tagging.scores.tolist(), strict=True))
+    child = scores[len(before.vocabulary)]
+    assert scores[least] == child > tagging.scores.min()
+    (implied,) = (tag for tag in tagging.tags if tag.tag_id == parent)
+    assert implied.parts[-1] == ("implied by zyx", child)
+
+
 def test_many_tags_are_added_as_one_by_one(
     edited: Path, encoders: Encoders, trained: Trained, tmp_path: Path
 ) -> None:
