@@ -64,12 +64,8 @@ def stage_of(ground: Ground, trained: Trained, tagger: Tagger) -> Stage:
     logits = tagger.ranker.logits(features, found)
     test = last_training.examples_of(ground.test, found, logits, everything)
     above = tagger.vocabulary.above
-    return Stage(learned, test, above if tagger.operating.implied else emptied(above))
-
-
-def emptied(lists: Ragged[np.int32]) -> Ragged[np.int32]:
-    """As many lists, with nothing in them."""
-    return Ragged(lists.values[:0], np.zeros_like(lists.starts))
+    unheard = np.full(len(above), not tagger.operating.implied)
+    return Stage(learned, test, combining.without(above, unheard))
 
 
 def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
@@ -84,7 +80,8 @@ def last_stage(ground: Ground, stage: Stage, bootstrap: Bootstrap) -> list[Row]:
         changes["a single round of trees"] = (stage, replace(plan, rounds=1))
         changes["without company and opinions"] = (stage, replace(plan, many=2**62))
     if len(stage.above.values):
-        changes["without what a tag implies"] = (replace(stage, above=emptied(stage.above)), plan)
+        none = combining.without(stage.above, np.ones(len(stage.above), bool))
+        changes["without what a tag implies"] = (replace(stage, above=none), plan)
     changes["regression without trees"] = (stage, replace(plan, share=0.0))
     changes["training videos alone"] = (replace(stage, learned=stage.learned[:1]), plan)
     whole: list[Scored] = []

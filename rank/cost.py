@@ -44,7 +44,7 @@ def measure(tagger: Tagger, features: Features) -> RankingCost:
     wide = large.ranker
     random = np.random.default_rng(0)
     some = [
-        _candidates(np.sort(random.choice(VOCABULARY, CANDIDATES, replace=False)), random)
+        candidates_of(np.sort(random.choice(VOCABULARY, CANDIDATES, replace=False)), random)
         for _ in range(VOCABULARY // CANDIDATES // HUNDREDTH)
     ]
     towers = _best(lambda: wide.all_logits([features]))
@@ -68,10 +68,11 @@ def _last(tagger: Tagger, features: Features, candidates: CandidateSet) -> objec
     """The last stage alone, as if the ranker's logits were there already."""
     rows = columns(features, candidates, np.zeros(len(candidates.tags), np.float32))
     video = np.zeros(len(rows), np.int64)
-    return tagger.judged(rows, candidates.tags, video)
+    return tagger.calibrated(rows, candidates.tags, video)
 
 
-def _candidates(tags: I64, random: np.random.Generator) -> CandidateSet:
+def candidates_of(tags: I64, random: np.random.Generator) -> CandidateSet:
+    """Candidates whose evidence is noise, to take the time of scoring them."""
     return CandidateSet(
         tags=tags.astype(np.int32),
         scores=random.uniform(0, 1, (len(tags), len(CHANNELS))).astype(np.float32),

@@ -124,7 +124,7 @@ def train_last(
         examples, labels, groups, plan, folds=FOLDS, seed=seed, progress=progress
     )
     higher = raised(held, examples.tags, examples.video, above)
-    implied = not precision(held, examples.labelled) > precision(higher, examples.labelled)
+    implied = precision(higher, examples.labelled) >= precision(held, examples.labelled)
     held = higher if implied else held
     progress("last stage", 0, 1)
     combiner = combining.fit(examples, labels, groups, plan, seed=seed)

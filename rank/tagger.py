@@ -151,13 +151,13 @@ class Tagger:
             return [(np.zeros(0), each) for each in logits]
         tags = np.concatenate([each.tags for each in found])
         video = np.repeat(np.arange(len(batch)), np.diff(counts))
-        scores = self.judged(np.concatenate(rows), tags, video)
+        scores = self.calibrated(np.concatenate(rows), tags, video)
         return [
             (scores[start:end], each)
             for start, end, each in zip(counts, counts[1:], logits, strict=False)
         ]
 
-    def judged(self, rows: F32, tags: I32, video: I64) -> F64:
+    def calibrated(self, rows: F32, tags: I32, video: I64) -> F64:
         """Calibrated scores float64 [n] of candidates, by rows of ``rank.columns``."""
         logits = self.combiner(rows, tags, video)
         if self.operating.implied:

@@ -163,16 +163,20 @@ class Vocabulary:
     @cached_property
     def above(self) -> Ragged[np.int32]:
         """To each tag, the indexes of all that it implies: its parents, theirs, and so on."""
-        parents = [[self._stand_in(self._by_id[p]) for p in tag.parents] for tag in self.tags]
-        lists = []
-        for index in range(len(self)):
+        parents = {
+            index: [self._stand_in(self._by_id[parent]) for parent in tag.parents]
+            for index, tag in enumerate(self.tags)
+            if tag.parents
+        }
+        lists = [np.zeros(0, dtype=np.int32)] * len(self)  # most tags of most vocabularies
+        for index in parents:
             found: set[int] = set()
             left = [index]
             while left:
-                new = set(parents[left.pop()]) - found
+                new = set(parents.get(left.pop(), ())) - found
                 found |= new
                 left += new
-            lists.append(np.asarray(sorted(found - {index}), dtype=np.int32))
+            lists[index] = np.asarray(sorted(found - {index}), dtype=np.int32)
         return Ragged.of(lists, np.int32)
 
     def add(self, tag: Tag) -> Vocabulary:

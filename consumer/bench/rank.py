@@ -13,13 +13,12 @@ from encoders.encoder import Encoders
 from encoders.features import F32, Features, Modality, State, Words
 from encoders.profile import Profile, load_profile
 from rank.bundle import open_bundle
-from rank.cost import enlarged
+from rank.cost import VOCABULARY, candidates_of, enlarged
 from rank.inputs import pack
 from rank.tagger import Tagger
-from recall.candidates import CHANNELS, HINTS, CandidateSet
+from recall.candidates import CandidateSet
 
 TITLE = "a tabby cat plays the piano in the kitchen at night"
-VOCABULARY = 300_000
 
 
 def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
@@ -35,11 +34,11 @@ def bench_rank(bundle: Path, candidates: int, threads: int) -> list[Row]:
     rows = []
     for videos in (1, 8):
         batch = [features] * videos
-        found = [_candidates(candidates, seed) for seed in range(videos)]
+        found = [_drawn(candidates, seed) for seed in range(videos)]
         feed = pack(batch, tagger.ranker.shape, tagger.ranker.word_embeddings).feed()
         rows.append(
             side_by_side(
-                f"rank {candidates} of {VOCABULARY:,} tags, {videos} at a time",
+                f"{candidates} of {VOCABULARY:,} tags, {videos} at a time",
                 partial(_score, tagger, batch, found),
                 "ONNX Runtime, towers alone",
                 partial(_towers, tagger, feed),
@@ -80,11 +79,6 @@ def _features(profile: Profile, encoders: Encoders) -> Features:
     )
 
 
-def _candidates(count: int, seed: int) -> CandidateSet:
+def _drawn(count: int, seed: int) -> CandidateSet:
     random = np.random.default_rng(seed)
-    return CandidateSet(
-        tags=random.choice(VOCABULARY, count, replace=False).astype(np.int32),
-        scores=random.uniform(0, 1, (count, len(CHANNELS))).astype(np.float32),
-        hints=random.uniform(0, 1, (count, len(HINTS))).astype(np.float32),
-        silent={},
-    )
+    return candidates_of(random.choice(VOCABULARY, count, replace=False), random)

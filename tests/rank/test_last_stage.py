@@ -1,4 +1,4 @@
-"""The last stage: columns, trees as arrays, calibration and the operating point."""
+"""The last stage: columns, combiner, calibration and the operating point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import arrays
 
 pytest.importorskip("sklearn")
 
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from encoders.features import Features, Modality, State, Words
 from rank import calibration, combining, last_training, threshold
@@ -23,8 +22,6 @@ from rank.combine import Combiner
 from rank.together import COMPANY
 from recall.candidates import CHANNELS, HINTS, CandidateSet
 from recall.ragged import Ragged
-from recall.tree_training import as_arrays
-from recall.trees import Trees
 
 pytestmark = pytest.mark.train
 
@@ -96,26 +93,6 @@ def test_places_and_differences_agree_with_sorting(values: npt.NDArray[np.float3
             else:
                 assert place[row] == pytest.approx(1 / (1 + (known > value).sum()))
                 assert below[row] == value - known.max()
-
-
-def test_trees_as_arrays_give_what_scikit_learn_gives(tmp_path: Path) -> None:
-    given_ = examples(800)
-    model = HistGradientBoostingClassifier(max_iter=20, max_depth=4, early_stopping=False)
-    model.fit(given_.rows, given_.labelled)
-    as_arrays(model).save(tmp_path / "trees.npz")
-    ours = Trees.load(tmp_path / "trees.npz")(given_.rows)
-    np.testing.assert_allclose(ours, model.decision_function(given_.rows), atol=1e-9)
-
-
-def test_a_tree_may_ask_only_whether_a_value_is_known() -> None:
-    random = np.random.default_rng(6)
-    rows = random.normal(size=(800, 1)).astype(np.float32)
-    rows[:400] = np.nan
-    model = HistGradientBoostingClassifier(max_iter=3, max_depth=1, early_stopping=False)
-    model.fit(rows, np.isnan(rows[:, 0]))
-    trees = as_arrays(model)
-    assert np.isinf(trees.limit).any()
-    np.testing.assert_allclose(trees(rows), model.decision_function(rows), atol=1e-9)
 
 
 def test_better_evidence_never_lowers_a_score() -> None:
