@@ -138,9 +138,12 @@ class _Watch:
 def _look(process: int, peak: Synchronized[int]) -> None:
     status = Path(f"/proc/{process}/status")
     while status.exists():
-        own = next(line for line in status.read_text().splitlines() if line.startswith("RssAnon"))
+        lines = status.read_text().splitlines()
+        own = [int(line.split()[1]) for line in lines if line.startswith("RssAnon")]
+        if not own:  # it has ended, and nobody has asked how
+            return
         with peak.get_lock():
-            peak.value = max(peak.value, 1024 * int(own.split()[1]))
+            peak.value = max(peak.value, 1024 * own[0])
         sleep(_EVERY_SECONDS)
 
 
