@@ -99,8 +99,8 @@ def pooled(values: F64, weights: F64) -> F64:
     return np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks])
 
 
-def label_frequency(probabilities: F64, labelled: Bools) -> float:
-    """How often a true tag was labelled, c in (0, 1], from calibrated chances to be labelled.
+def label_frequency(logits: F64, labelled: Bools) -> float:
+    """How often a true tag was labelled, c in (0, 1], from candidates in the order of their logits.
 
     Where the labels miss tags at random, even the most certain candidates are labelled only c of
     the time, and ever better evidence doesn't raise that: the curve has a plateau. c is the highest
@@ -109,7 +109,7 @@ def label_frequency(probabilities: F64, labelled: Bools) -> float:
     the half by more than SLOPE, there is no plateau, so nothing says that labels are missing, and c
     is 1.
     """
-    order = np.argsort(-probabilities, kind="stable")
+    order = np.argsort(-logits, kind="stable")
     true_mass = int(labelled.sum())
     if true_mass < 200:
         return 1.0

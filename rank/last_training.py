@@ -27,8 +27,9 @@ Bools = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
 
 MOST_ROWS = 600_000  # candidates that settle the last stage well enough
-ENOUGH_RIGHT = 2_000  # labelled validation candidates below which training videos calibrate too
-FEWEST_RIGHT = 60  # and below which they choose thresholds too
+PLATEAU_RIGHT = 2_000  # labelled validation candidates that tell the label frequency alone,
+ENOUGH_RIGHT = 300  # that calibrate alone,
+FEWEST_RIGHT = 60  # and that choose thresholds alone: of fewer, training videos count, too
 FOLDS = 4  # of the videos, for scores by a combiner that has not seen them
 
 
@@ -128,17 +129,15 @@ def train_last(
     held = higher if implied else held
     progress("last stage", 0, 1)
     combiner = combining.fit(examples, labels, groups, plan, seed=seed)
-    known, seen = examples.labelled, held
     judged, logits, count = examples, held, len(np.unique(examples.video))
     right = int(validation.examples.labelled.sum())
     own = np.arange(len(held)) >= len(training.examples.rows)
-    if right >= ENOUGH_RIGHT:
-        known, seen = known[own], seen[own]
     if right >= FEWEST_RIGHT:
         judged, logits, count = validation.examples, held[own], len(validation.labels)
-    plain = calibration.fit(seen, known)
-    frequency = calibration.label_frequency(plain(seen), known)
-    fitted = calibration.Calibration(plain.at, plain.gives, frequency)
+    plateau = own | (right < PLATEAU_RIGHT)
+    frequency = calibration.label_frequency(held[plateau], examples.labelled[plateau])
+    line = own | (right < ENOUGH_RIGHT)
+    fitted = calibration.fit(held[line], examples.labelled[line], frequency=frequency)
     scores = fitted(logits)
     threshold = for_tags_per_video(scores, count)
     point = OperatingPoint(Kind.TAGS_PER_VIDEO, TAGS_PER_VIDEO, threshold)

@@ -52,6 +52,14 @@ def logits(combiner: Combiner, some: combining.Examples) -> npt.NDArray[np.float
     return combiner(some.rows, some.tags, some.video)
 
 
+def calibration_gap(stage: last_training.LastStage, fresh: combining.Examples) -> float:
+    """How far scores are from the share of right answers, over tenths of new candidates."""
+    scores = stage.operating.calibration(logits(stage.combiner, fresh))
+    parts = np.array_split(np.argsort(scores), 10)
+    gaps = [abs(scores[part].mean() - fresh.labelled[part].mean()) for part in parts]
+    return float(np.mean(gaps))
+
+
 def known(some: combining.Examples, first: int) -> last_training.Known:
     """Videos that are each a component of their own, counted from ``first``."""
     labels = labels_of(some)
@@ -226,11 +234,24 @@ def test_few_validation_videos_do_not_settle_calibration(seed: int) -> None:
     stage = last_training.train_last(
         known(training, 0), known(validation, 10_000), combining.CombinePlan(), UNRELATED, seed=0
     )
-    scores = stage.operating.calibration(logits(stage.combiner, fresh))
-    parts = np.array_split(np.argsort(scores), 10)
-    gaps = [abs(scores[part].mean() - fresh.labelled[part].mean()) for part in parts]
-    assert np.mean(gaps) < 0.015
+    assert calibration_gap(stage, fresh) < 0.015
     assert stage.validation.videos == 30
+
+
+def test_validation_videos_say_what_scores_mean_where_training_videos_are_unlike_new_ones() -> None:
+    """Labelled more often, these would promise too much."""
+    training, validation, fresh = (
+        examples(count, seed=place) for place, count in enumerate((20_000, 3_000, 20_000))
+    )
+    often = training.labelled | (np.random.default_rng(0).random(20_000) < 0.3)
+    stage = last_training.train_last(
+        known(replace(training, labelled=often), 0),
+        known(validation, 10_000),
+        combining.CombinePlan(),
+        UNRELATED,
+        seed=0,
+    )
+    assert calibration_gap(stage, fresh) < 0.03
 
 
 @pytest.mark.parametrize("written", [True, False])
