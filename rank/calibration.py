@@ -1,8 +1,7 @@
 """Calibration: a logit as a probability that holds, fitted on videos that the logits never saw.
 
 Platt's two numbers where positives are few, and otherwise a rising broken line through the share of
-right answers in bins of equal mass (isotonic, by pooling adjacent violators), kept strictly rising
-so that calibration never changes an order.
+right answers in bins of equal mass (:func:`rising`), so that calibration never changes an order.
 
 Labels miss true tags. If a true tag was written down with a frequency c that doesn't depend on the
 video, the chance to be *true* is the chance to be *labelled* divided by c (Elkan and Noto 2008).
@@ -21,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 
 ENOUGH_FOR_BINS = 400  # positives
 A_BIN = 60  # positives, about
-STEP = 1e-6  # least rise between two bins
+STEP = 1e-6  # least rise between two corners, and least way
 SMALLER = (10, 20, 40)  # parts than the fifth, where they are large enough
 ENOUGH_AT_THE_TOP = 300  # candidates: the share of fewer is high by chance
 SLOPE = 1.15
@@ -86,17 +85,20 @@ def platt(logits: F64, labelled: Bools) -> tuple[float, float]:
     return max(float(weights[0]), 0.05), float(weights[1])
 
 
-def pooled(values: F64, weights: F64) -> F64:
-    """The closest rising sequence (pool adjacent violators; Barlow et al. 1972)."""
-    blocks: list[tuple[float, float, int]] = []
-    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-        mean, mass, count = value, weight, 1
-        while blocks and blocks[-1][0] >= mean:
-            before, heavy, many = blocks.pop()
-            mean = (before * heavy + mean * mass) / (heavy + mass)
-            mass, count = heavy + mass, many + count
-        blocks.append((mean, mass, count))
-    return np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks])
+def rising(at: F64, values: F64, weights: F64) -> tuple[F64, F64]:
+    """Corners of the rising line that is closest to ``values`` at the places ``at``, in order.
+
+    Those that don't rise are pooled into one corner at their weighted mean, so no stretch is flat
+    (centred isotonic regression; Oron and Flournoy 2017, Statistics in Biopharmaceutical Research).
+    """
+    sums: list[F64] = []  # weight, weight · place, weight · value
+    for point in np.stack([weights, weights * at, weights * values], axis=1):
+        corner = point
+        while sums and (corner[1:] / corner[0] - sums[-1][1:] / sums[-1][0] < STEP).any():
+            corner = corner + sums.pop()
+        sums.append(corner)
+    mass, places, means = np.stack(sums, axis=1)
+    return places / mass, means / mass
 
 
 def label_frequency(logits: F64, labelled: Bools) -> float:
@@ -142,7 +144,5 @@ def _bins(logits: F64, labelled: Bools) -> tuple[F64, F64]:
     kept = sizes > 0
     centres = np.bincount(place, logits[order], minlength=count)[kept] / sizes[kept]
     share = (np.bincount(place, labelled[order], minlength=count)[kept] + 0.5) / (sizes[kept] + 1)
-    rising = logit(pooled(share, sizes[kept].astype(np.float64)))
-    rising = rising + STEP * np.arange(len(rising))
-    apart = np.concatenate([[True], np.diff(centres) > STEP])
-    return centres[apart], rising[apart]
+    at, shares = rising(centres, share, sizes[kept].astype(np.float64))
+    return at, logit(shares)

@@ -26,7 +26,7 @@ from recall.strangers import groups_of
 Bools = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
 
-MOST_ROWS = 600_000  # candidates that settle the last stage well enough
+MOST_ROWS = 1_000_000  # candidates of training videos that the last stage learns from
 PLATEAU_RIGHT = 2_000  # labelled validation candidates that tell the label frequency alone,
 ENOUGH_RIGHT = 300  # that calibrate alone,
 FEWEST_RIGHT = 60  # and that choose thresholds alone: of fewer, training videos count, too

@@ -295,6 +295,30 @@ def test_calibration_keeps_the_order(seed: int, count: int, frequency: float) ->
     assert (np.diff(fitted(ranked))[np.diff(ranked) > 1e-3] > 0).all()
 
 
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.floats(0, 1), st.integers(1, 9)), min_size=1, max_size=20
+    )
+)
+def test_what_does_not_rise_becomes_one_corner(points: list[tuple[int, float, int]]) -> None:
+    at, values, weights = np.array(sorted(points), np.float64).T
+    places, means = calibration.rising(at, values, weights)
+    assert (np.diff(places) > 0).all()
+    assert (np.diff(means) > 0).all()
+    assert places.min() >= at.min() - 1e-9
+    assert places.max() <= at.max() + 1e-9
+    assert means.min() >= values.min() - 1e-9
+    assert means.max() <= values.max() + 1e-9
+
+
+def test_pooled_corners_are_weighted_means() -> None:
+    found = calibration.rising(
+        np.array([0.0, 1, 2, 3]), np.array([0.1, 0.5, 0.2, 0.9]), np.array([1.0, 1, 2, 1])
+    )
+    assert np.allclose(found, [[0, 5 / 3, 3], [0.1, 0.3, 0.9]])
+
+
 @pytest.mark.parametrize("count", [900, 20_000])
 def test_a_calibrated_score_is_the_share_of_right_answers(count: int) -> None:
     random = np.random.default_rng(3)
