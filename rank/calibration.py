@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 
 ENOUGH_FOR_BINS = 400  # positives
 A_BIN = 60  # positives, about
-STEP = 1e-6  # least rise between two corners, and least way
+STEP = 1e-6  # least rise and least distance between two corners
 SMALLER = (10, 20, 40)  # parts than the fifth, where they are large enough
 ENOUGH_AT_THE_TOP = 300  # candidates: the share of fewer is high by chance
 SLOPE = 1.15
