@@ -25,7 +25,10 @@ about 0.915. The truth stays as it was frozen. The same look at three bundles be
 Known flaws: most pictures are drawings; the photographs are mainly of animals, food, tools and
 places. Keywords of emoji are generous (*heart suit* on a heart). A melody is always tagged with
 its instrument, so music is identified better than in real uploads. Recordings of things are on
-few clips.
+few clips. By its sound alone an instrument is seldom known in a bank that training doesn't have it
+from: logistic regression on the audio embeddings of the profile `packaged` (mean and maximum over
+the blocks) names 30 % of the 838 such melodies in validation and test, one of 47 instruments each;
+57 % of TimGM's, 32 % of FluidR3's, 15 % of the OPL-3's, which is frequency modulation.
 
 Different hands often draw a thing alike: a search for the nearest 12 × 12 thumbnails among the
 bare pictures (before backgrounds, movement and compression, so more than frames give away) has
