@@ -134,7 +134,8 @@ def points_section(tables: Tables) -> Iterator[str]:
         rows,
         caption="Chosen on validation, whose labels are as the corpus has them; measured on the "
         "test split. An accuracy asked for is promised with a confidence of 90 % (Learn then "
-        "Test); where validation has too few videos to promise it, the row says so. First seed.",
+        "Test), if labels miss as many true tags as the calibration takes them to; where "
+        "validation has too few videos to promise it, the row says so. First seed.",
     )
 
 

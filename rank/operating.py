@@ -149,17 +149,24 @@ class Operating:
 
 
 def choose(
-    kind: Kind, target: float, validation: Validation, *, per_tag: bool = False
+    kind: Kind,
+    target: float,
+    validation: Validation,
+    *,
+    frequency: float = 1.0,
+    per_tag: bool = False,
 ) -> OperatingPoint:
     """The operating point that validation supports; raises SettingError where there is none.
 
-    ``precision`` holds with a confidence of 90 % on videos like those of the corpus. ``per_tag``:
-    tags that validation says enough of get a threshold of their own (``rank.per_tag``). One half of
-    the videos then says how far tags are moved, and the other half, which had no part in that,
-    where to cut: so the promise of ``precision`` holds as before, with half as much to show it.
+    ``precision`` holds with a confidence of 90 % on videos like those of the corpus. It is the
+    share of true tags, of which ``frequency`` (the calibration's) are labelled: labels have to show
+    that much of it. ``per_tag``: tags that validation says enough of get a threshold of their own
+    (``rank.per_tag``). One half of the videos then says how far tags are moved, and the other half,
+    which had no part in that, where to cut: so the promise of ``precision`` holds as before, with
+    half as much to show it.
     """
     if per_tag:
-        return _per_tag(kind, target, validation)
+        return _per_tag(kind, target, validation, frequency)
     if kind is Kind.FIXED:
         if not 0 <= target <= 1:
             raise SettingError(
@@ -173,7 +180,9 @@ def choose(
         return OperatingPoint(kind, target, found)
     if not 0 < target < 1:
         raise SettingError(f"a precision of {target} is not between 0 and 1; choose one that is")
-    certain = threshold.for_precision(validation.score, validation.right, validation.video, target)
+    certain = threshold.for_precision(
+        validation.score, validation.right, validation.video, target * frequency
+    )
     if certain is None:
         raise SettingError(
             f"{validation.videos} validation videos don't show a precision of {target} at any "
@@ -182,7 +191,7 @@ def choose(
     return OperatingPoint(kind, target, certain)
 
 
-def _per_tag(kind: Kind, target: float, validation: Validation) -> OperatingPoint:
+def _per_tag(kind: Kind, target: float, validation: Validation, frequency: float) -> OperatingPoint:
     if kind is Kind.FIXED:
         raise SettingError("a fixed threshold is one for all tags; ask for tags per video instead")
     if (validation.tag < 0).any():
@@ -192,9 +201,11 @@ def _per_tag(kind: Kind, target: float, validation: Validation) -> OperatingPoin
     drawn = np.random.default_rng(0).permutation(np.unique(validation.video))
     half = len(drawn) // 2
     first = np.isin(validation.video, drawn[:half])
-    surplus = surpluses(validation.score[first], validation.right[first], validation.tag[first])
+    shown = validation.take(first, half)
+    surplus = surpluses(shown.score, shown.right, shown.tag, frequency)
     rest = validation.take(~first, validation.videos - half)
-    common = choose(kind, target, replace(rest, score=moved(rest.score, rest.tag, surplus)))
+    rest = replace(rest, score=moved(rest.score, rest.tag, surplus))
+    common = choose(kind, target, rest, frequency=frequency)
     return replace(common, own=thresholds(common.threshold, surplus))
 
 

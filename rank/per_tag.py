@@ -1,7 +1,7 @@
 """Thresholds of single tags: lower where validation found a tag better than its scores, or higher.
 
-A tag's surplus is the log of how many of its likely candidates were right, over how many their
-scores promised; both are weighed against DOUBT further right answers, so that a tag that was hardly
+A tag's surplus is the log of how many of its likely candidates were labelled, over how many their
+scores promised to be; both are weighed against DOUBT further ones, so that a tag that was hardly
 seen keeps the common threshold. The surplus moves the threshold, in log odds.
 """
 
@@ -17,16 +17,19 @@ I32 = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 LIKELY = 0.1  # the least score of a candidate that counts
-EVIDENCE = 1.0  # right answers, found or promised, up to which a tag has no threshold of its own
+EVIDENCE = 1.0  # labels, found or promised, up to which a tag has no threshold of its own
 DOUBT = 5.0
 
 
-def surpluses(score: F64, right: Bools, tag: I32) -> dict[int, float]:
-    """The surplus of each tag with enough evidence among candidates of validation videos, [n]."""
+def surpluses(score: F64, labelled: Bools, tag: I32, frequency: float) -> dict[int, float]:
+    """The surplus of each tag with enough evidence among candidates of validation videos, [n].
+
+    ``frequency``: how many of the true tags, which scores are the chances of, are labelled.
+    """
     likely = score >= LIKELY
     size = int(tag.max(initial=-1)) + 1
-    found = np.bincount(tag[likely], right[likely], size)
-    promised = np.bincount(tag[likely], score[likely], size)
+    found = np.bincount(tag[likely], labelled[likely], size)
+    promised = np.bincount(tag[likely], frequency * score[likely], size)
     shown = np.flatnonzero(np.maximum(found, promised) > EVIDENCE)
     by = np.log((found[shown] + DOUBT) / (promised[shown] + DOUBT))
     return dict(zip(shown.tolist(), by.tolist(), strict=True))

@@ -45,13 +45,18 @@ class Unsupported:
     per_tag: bool
 
 
-def reached(scored: Scored, validation: Validation) -> list[Reached | Unsupported]:
-    """Every point that is asked for, with one threshold for all tags and with one for each."""
+def reached(
+    scored: Scored, validation: Validation, frequency: float
+) -> list[Reached | Unsupported]:
+    """Every point that is asked for, with one threshold for all tags and with one for each.
+
+    ``frequency``: how many of the true tags validation has as labels.
+    """
     found: list[Reached | Unsupported] = []
     for kind, target in ASKED:
         for per_tag in (False, True):
             try:
-                point = choose(kind, target, validation, per_tag=per_tag)
+                point = choose(kind, target, validation, frequency=frequency, per_tag=per_tag)
             except SettingError:
                 found.append(Unsupported(kind, target, per_tag))
                 continue

@@ -228,7 +228,11 @@ class Experiments:
             columns=columns,
             missing=missing,
             parts=parts,
-            points=reached(self.product, Validation.load(self.trained[0].bundle.last / VALIDATION)),
+            points=reached(
+                self.product,
+                Validation.load(self.trained[0].bundle.last / VALIDATION),
+                self.tagger.operating.calibration.frequency,
+            ),
             cold=cold,
             new_tags=added,
         )

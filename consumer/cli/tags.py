@@ -149,7 +149,8 @@ def publish(
     """Choose how many tags are published: name exactly one target.
 
     The threshold is found on the validation videos that the bundle was trained with, by scores of
-    models that learned from all videos but their half: what is promised is promised of those.
+    models that learned from all videos but their half: what is promised is promised of those. True
+    tags that their labels miss count for --precision, as many as the calibration says.
 
     \b
     Example:
