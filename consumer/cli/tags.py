@@ -154,7 +154,7 @@ def publish(
 
     \b
     Example:
-      reeltag tags publish --bundle my-bundle --precision 0.95
+      reeltag tags publish --bundle my-bundle --precision 0.9
     """
     from rank.edit import set_operating_point
     from rank.operating import Kind, Operating
