@@ -9,6 +9,8 @@ F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 TAGS_PER_VIDEO = 3.12
+STARTS = (0.0, 1.0, 2.0)
+"""Tags a video: where precision is greatest, and where there are enough tags to show it."""
 
 
 def for_tags_per_video(scores: F64, videos: int, target: float = TAGS_PER_VIDEO) -> float:
@@ -30,36 +32,39 @@ def for_precision(
 ) -> float | None:
     """The lowest threshold whose precision is at least ``target``, with confidence 1 - ``risk``.
 
-    Learn then Test (Angelopoulos et al. 2021, arXiv 2110.01052): thresholds are tested from the
-    strictest on, in fixed sequence, and the last one that passes before the first failure is taken.
-    The unit is the video: its surplus is Σ (right - target) over its published tags, and the test
-    is whether the mean surplus is above 0, by a betting martingale (Waudby-Smith and Ramdas 2023,
-    arXiv 2010.09686), valid for any distribution. None where not even the strictest passes.
+    Learn then Test (Angelopoulos et al. 2021, arXiv 2110.01052, algorithm 1): from each of STARTS
+    on thresholds are tested in fixed sequence, to the first failure, with an equal share of the
+    risk; the last one that passes is taken. The unit is the video: its surplus is Σ (right -
+    target) over its published tags, and the test is whether the mean surplus is above 0, by
+    betting, valid for any distribution. None where no threshold passes.
     """
+    if not len(scores):
+        return None
     order = np.argsort(-scores, kind="stable")
     steps = np.unique(np.linspace(0, len(order) - 1, 60).astype(int)[1:])
-    best: float | None = None
     _, owner = np.unique(video, return_inverse=True)
-    most = float(np.bincount(owner).max(initial=1))
     videos = int(owner.max(initial=-1)) + 1
     shuffled = np.random.default_rng(0).permutation(videos)
-    for step in steps:
-        taken = order[: step + 1]
-        gain = right[taken].astype(np.float64) - target
-        surplus = np.bincount(owner[taken], gain, minlength=videos).astype(np.float64)
-        counted = np.bincount(owner[taken], minlength=videos).max()
-        if _chance(surplus[shuffled], min(most, float(counted)) * target) > risk:
-            break
-        best = float(scores[taken[-1]])
-    return best
+    passed = -1
+    for start in np.searchsorted(steps, np.asarray(STARTS) * videos).tolist():
+        for place in range(max(start, passed + 1), len(steps)):
+            taken = order[: steps[place] + 1]
+            gain = right[taken].astype(np.float64) - target
+            surplus = np.bincount(owner[taken], gain, minlength=videos).astype(np.float64)
+            most = float(np.bincount(owner[taken]).max())
+            if _chance(surplus[shuffled], most * target) > risk / len(STARTS):
+                break
+            passed = place
+    return None if passed < 0 else float(scores[order[steps[passed]]])
 
 
 def _chance(surplus: F64, bound: float) -> float:
-    """A p-value against "the mean of ``surplus`` is at most 0"; no value lies below -``bound``."""
-    scaled = surplus / bound  # ≥ -1, so a bet up to 1 can't lose more than everything
-    seen = np.concatenate([[0.0], np.cumsum(scaled)[:-1]]) / np.arange(1, len(scaled) + 1)
-    squares = np.concatenate([[0.25], 0.25 + np.cumsum(scaled**2)[:-1]])
-    spread = squares / np.arange(1, len(scaled) + 1)
-    bets = np.clip(seen / np.maximum(spread, 1e-9), 0, 0.75)
-    wealth = np.cumsum(np.log1p(bets * scaled))
-    return float(np.exp(-max(0.0, float(wealth.max(initial=0.0)))))
+    """A p-value against "the mean of ``surplus`` is at most 0"; no value lies below -``bound``.
+
+    One over the most that gamblers who stake each the same share on every video, the mean over
+    them, ever have (grid Kelly: Waudby-Smith and Ramdas 2023, arXiv 2010.09686).
+    """
+    stakes = np.linspace(0.05, 0.95, 19)
+    wealth = np.cumsum(np.log1p(stakes[:, None] * surplus / bound), axis=1)
+    mean = np.logaddexp.reduce(wealth, axis=0) - np.log(len(stakes))
+    return float(np.exp(-mean.max(initial=0.0)))

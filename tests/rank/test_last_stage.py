@@ -391,3 +391,24 @@ def test_a_target_precision_holds_on_new_videos_as_often_as_promised() -> None:
             broken += calibration.sigmoid(fresh[fresh >= found]).mean() < 0.8
     assert kept > 100
     assert broken <= 0.1 * 200
+
+
+def test_a_few_videos_with_many_sure_tags_do_not_keep_a_precision_from_being_promised() -> None:
+    """They alone are above the strictest threshold, and show little; all videos show enough."""
+    video = np.repeat(np.arange(160), 30)
+    place = np.tile(np.arange(30), 160)
+    many = (video < 10) & (place < 8)
+    good = many | (place < 3)
+    scores = np.where(many, 0.95, np.where(good, 0.9, 0.1)) - place / 1000 - video / 1e6
+    right = good & (np.random.default_rng(0).random(4800) < 0.93)
+    found = threshold.for_precision(scores, right, video, 0.8)
+    assert found is not None
+    assert right[scores >= found].mean() > 0.8
+    assert (scores >= found).sum() >= 3 * 160
+    few = video < 20
+    assert threshold.for_precision(scores[few], right[few], video[few], 0.8) is None
+
+
+def test_where_there_is_no_candidate_no_precision_is_promised() -> None:
+    nothing = np.zeros(0)
+    assert threshold.for_precision(nothing, nothing > 0, nothing.astype(np.int64), 0.5) is None
