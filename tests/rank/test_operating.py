@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,18 @@ import pytest
 
 from encoders.errors import BundleError, SettingError
 from rank.calibration import Calibration, logit, sigmoid
-from rank.operating import KEPT_FROM, Kind, Operating, OperatingPoint, Validation, choose
+from rank.edit import set_operating_point
+from rank.operating import (
+    KEPT_FROM,
+    VALIDATION,
+    Kind,
+    Operating,
+    OperatingPoint,
+    Validation,
+    choose,
+)
+
+STARTER = Path(__file__).parents[2] / "deploy" / "starter"
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -66,6 +78,16 @@ def uneven() -> Validation:
     return Validation(
         score, random.random(12_000) < chance, tag, np.repeat(np.arange(600), 20), 600
     )
+
+
+def test_the_starter_bundle_promises_true_tags_though_its_labels_show_fewer(tmp_path: Path) -> None:
+    """Three in ten labels of the starter corpus are hidden."""
+    bundle = Path(shutil.copytree(STARTER, tmp_path / "bundle"))
+    last = set_operating_point(bundle, Kind.PRECISION, 0.9).last
+    validation = Validation.load(last / VALIDATION)
+    published = validation.score >= Operating.load(last).point.threshold
+    assert published.sum() > 2 * validation.videos
+    assert validation.right[published].mean() < 0.8
 
 
 def test_a_tag_that_promises_too_much_gets_a_stricter_threshold(uneven: Validation) -> None:
