@@ -95,8 +95,7 @@ def set_operating_point(
     bundle = open_bundle(folder)
     old = Operating.load(bundle.last)
     validation = Validation.load(bundle.last / VALIDATION)
-    frequency = old.calibration.frequency
-    point = choose(kind, target, validation, frequency=frequency, per_tag=per_tag)
+    point = choose(kind, target, validation, old.calibration.frequency, per_tag=per_tag)
     new = replace(old, point=point)
     return _changed(bundle, lambda fresh: new.save(fresh / LAST))
 

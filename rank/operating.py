@@ -152,8 +152,8 @@ def choose(
     kind: Kind,
     target: float,
     validation: Validation,
+    frequency: float,
     *,
-    frequency: float = 1.0,
     per_tag: bool = False,
 ) -> OperatingPoint:
     """The operating point that validation supports; raises SettingError where there is none.
@@ -205,7 +205,7 @@ def _per_tag(kind: Kind, target: float, validation: Validation, frequency: float
     surplus = surpluses(shown.score, shown.right, shown.tag, frequency)
     rest = validation.take(~first, validation.videos - half)
     rest = replace(rest, score=moved(rest.score, rest.tag, surplus))
-    common = choose(kind, target, rest, frequency=frequency)
+    common = choose(kind, target, rest, frequency)
     return replace(common, own=thresholds(common.threshold, surplus))
 
 

@@ -56,7 +56,7 @@ def reached(
     for kind, target in ASKED:
         for per_tag in (False, True):
             try:
-                point = choose(kind, target, validation, frequency=frequency, per_tag=per_tag)
+                point = choose(kind, target, validation, frequency, per_tag=per_tag)
             except SettingError:
                 found.append(Unsupported(kind, target, per_tag))
                 continue

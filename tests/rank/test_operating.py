@@ -39,19 +39,19 @@ def validation() -> Validation:
 
 
 def test_so_many_tags_a_video(validation: Validation) -> None:
-    point = choose(Kind.TAGS_PER_VIDEO, 2.5, validation)
+    point = choose(Kind.TAGS_PER_VIDEO, 2.5, validation, 1.0)
     assert (validation.score >= point.threshold).sum() == 750
 
 
 def test_a_precision_is_kept_on_validation(validation: Validation) -> None:
-    point = choose(Kind.PRECISION, 0.8, validation)
+    point = choose(Kind.PRECISION, 0.8, validation, 1.0)
     published = validation.score >= point.threshold
     assert validation.right[published].mean() > 0.8
     assert published.sum() > 500
 
 
 def test_a_fixed_threshold_is_taken_as_it_is(validation: Validation) -> None:
-    assert choose(Kind.FIXED, 0.6, validation) == OperatingPoint(Kind.FIXED, 0.6, 0.6)
+    assert choose(Kind.FIXED, 0.6, validation, 1.0) == OperatingPoint(Kind.FIXED, 0.6, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_fixed_threshold_is_taken_as_it_is(validation: Validation) -> None:
 )
 def test_what_can_not_be_had_is_refused(validation: Validation, kind: Kind, target: float) -> None:
     with pytest.raises(SettingError):
-        choose(kind, target, validation)
+        choose(kind, target, validation, 1.0)
 
 
 @pytest.fixture
@@ -91,14 +91,14 @@ def test_the_starter_bundle_promises_true_tags_though_its_labels_show_fewer(tmp_
 
 
 def test_a_tag_that_promises_too_much_gets_a_stricter_threshold(uneven: Validation) -> None:
-    point = choose(Kind.TAGS_PER_VIDEO, 5, uneven, per_tag=True)
+    point = choose(Kind.TAGS_PER_VIDEO, 5, uneven, 1.0, per_tag=True)
     strict, mild, *others = point.limits(np.arange(20, dtype=np.int32))
     assert strict > point.threshold + 0.1
     assert mild < point.threshold - 0.03
     assert np.allclose(others, point.threshold, atol=0.08)
     assert point.limits(np.array([500], np.int32)) == [point.threshold], "never seen"
     published = uneven.score >= point.limits(uneven.tag)
-    common = uneven.score >= choose(Kind.TAGS_PER_VIDEO, 5, uneven).threshold
+    common = uneven.score >= choose(Kind.TAGS_PER_VIDEO, 5, uneven, 1.0).threshold
     assert published.sum() == pytest.approx(5 * 600, rel=0.05)
     assert uneven.right[published].mean() > uneven.right[common].mean()
 
@@ -106,7 +106,7 @@ def test_a_tag_that_promises_too_much_gets_a_stricter_threshold(uneven: Validati
 def test_missing_labels_make_no_tag_stricter(validation: Validation) -> None:
     kept = np.random.default_rng(2).random(6000) < 0.6
     thin = replace(validation, right=validation.right & kept)
-    point = choose(Kind.TAGS_PER_VIDEO, 5, thin, frequency=0.6, per_tag=True)
+    point = choose(Kind.TAGS_PER_VIDEO, 5, thin, 0.6, per_tag=True)
     own = point.limits(np.arange(20, dtype=np.int32))
     assert np.allclose(own, point.threshold, atol=0.08)
     assert np.mean(own) == pytest.approx(point.threshold, abs=0.02)
@@ -114,7 +114,7 @@ def test_missing_labels_make_no_tag_stricter(validation: Validation) -> None:
 
 def test_a_tag_hardly_seen_keeps_the_common_threshold(validation: Validation) -> None:
     rare = replace(validation, tag=np.arange(6000, dtype=np.int32))
-    assert not choose(Kind.TAGS_PER_VIDEO, 3, rare, per_tag=True).own
+    assert not choose(Kind.TAGS_PER_VIDEO, 3, rare, 1.0, per_tag=True).own
 
 
 @pytest.mark.parametrize(("frequency", "videos"), [(1.0, 400), (0.7, 1000)])
@@ -137,7 +137,7 @@ def test_a_precision_holds_with_thresholds_of_single_tags_too(
         labelled = right(score, tag) & (random.random(15 * videos) < frequency)
         world = Validation(score, labelled, tag, np.repeat(np.arange(videos), 15), videos)
         try:
-            point = choose(Kind.PRECISION, 0.8, world, frequency=frequency, per_tag=True)
+            point = choose(Kind.PRECISION, 0.8, world, frequency, per_tag=True)
         except SettingError:
             continue
         kept += 1
@@ -151,14 +151,14 @@ def test_a_precision_holds_with_thresholds_of_single_tags_too(
 def test_single_thresholds_need_the_tags_of_validation(validation: Validation) -> None:
     before = replace(validation, tag=np.full(6000, -1, np.int32))
     with pytest.raises(SettingError, match="train it again"):
-        choose(Kind.TAGS_PER_VIDEO, 3, before, per_tag=True)
+        choose(Kind.TAGS_PER_VIDEO, 3, before, 1.0, per_tag=True)
     with pytest.raises(SettingError, match="one for all tags"):
-        choose(Kind.FIXED, 0.5, validation, per_tag=True)
+        choose(Kind.FIXED, 0.5, validation, 1.0, per_tag=True)
 
 
 def test_it_comes_back_from_disk(validation: Validation, tmp_path: Path) -> None:
     calibration = Calibration((-2.0, 0.0, 3.0), (-3.0, -1.0, 2.0), 0.7)
-    point = choose(Kind.TAGS_PER_VIDEO, 3.12, validation, per_tag=True)
+    point = choose(Kind.TAGS_PER_VIDEO, 3.12, validation, 1.0, per_tag=True)
     assert point.own
     operating = Operating(calibration, point, {"full_ranking": 0.4})
     operating.save(tmp_path)
@@ -166,7 +166,9 @@ def test_it_comes_back_from_disk(validation: Validation, tmp_path: Path) -> None
     validation.save(tmp_path / "validation.npz")
     again = Validation.load(tmp_path / "validation.npz")
     np.testing.assert_array_equal(again.tag, validation.tag[validation.score >= KEPT_FROM])
-    assert choose(Kind.TAGS_PER_VIDEO, 3.12, again) == choose(Kind.TAGS_PER_VIDEO, 3.12, validation)
+    assert choose(Kind.TAGS_PER_VIDEO, 3.12, again, 1.0) == choose(
+        Kind.TAGS_PER_VIDEO, 3.12, validation, 1.0
+    )
     (tmp_path / "operating.json").write_text("{}")
     with pytest.raises(BundleError):
         Operating.load(tmp_path)
